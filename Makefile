@@ -1,0 +1,45 @@
+# Each target sets up .venv itself from a bare Python 3.11 or 3.12. `make demo` needs the core packages alone.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
+
+.PHONY: demo test slow lint types lock train-embedded clean
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "avatar-jax needs Python 3.11 or 3.12, got `$(PYTHON) --version`: run make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet uv
+
+$(VENV)/.core: requirements.core.lock | $(VENV)/bin/uv
+	@test -e $(VENV)/.all || $(UV) pip install --quiet --no-deps -r requirements.core.lock
+	@touch $@
+
+$(VENV)/.all: requirements.all.lock | $(VENV)/bin/uv
+	$(UV) pip install --quiet --no-deps -r requirements.all.lock
+	@touch $@ $(VENV)/.core
+
+demo: $(VENV)/.core
+	$(PY) sample.py --image docs/demo/portrait.png --audio docs/demo/speech.wav \
+	  --prompt "cheerful and excited, then calm; slowly push in" --out out/demo
+
+test: $(VENV)/.all
+	$(PY) -m pytest -n 2
+
+slow: $(VENV)/.all
+	$(PY) -m pytest -n 2 -m slow
+
+lint: $(VENV)/.all
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.all
+	$(VENV)/bin/basedpyright
+
+lock: $(VENV)/bin/uv
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate -o requirements.core.lock
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate -o requirements.all.lock
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .ruff_cache

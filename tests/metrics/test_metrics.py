@@ -1,0 +1,52 @@
+"""Hand-computed values of the metrics."""
+
+import numpy as np
+import pytest
+
+from avatar_jax.metrics import quality, sync
+
+
+def test_correlation_of_scaled_track_is_one_and_of_reversed_is_minus_one() -> None:
+    track = np.array([0.0, 1.0, 0.5, 2.0])
+    assert sync.correlation(3 * track + 7, track) == pytest.approx(1)
+    assert sync.correlation(-track, track) == pytest.approx(-1)
+    assert np.isnan(sync.correlation(np.ones(4), track))
+
+
+@pytest.mark.parametrize("late", [-3, 0, 2])
+def test_best_offset_finds_a_planted_shift(late: int) -> None:
+    true = np.random.default_rng(0).standard_normal(100)
+    assert sync.best_offset(np.roll(true, late), true, 5) == late
+
+
+def test_closure_recall_counts_runs_with_slack() -> None:
+    closed = np.array([0, 1, 1, 0, 0, 0, 1, 0, 0, 0], bool)
+    read = np.array([1, 1, 1, 0.1, 1, 1, 1, 1, 1, 0.1])
+    assert sync.closure_recall(read, closed, 0.35) == 0.5
+    assert np.isnan(sync.closure_recall(read, np.zeros(10, bool), 0.35))
+
+
+def test_psnr_of_a_constant_error() -> None:
+    a = np.full((2, 4, 4, 3), 100, np.uint8)
+    assert quality.psnr(a, a + 10) == pytest.approx(10 * np.log10(255**2 / 100), abs=1e-4)
+    assert quality.psnr(a, a) == float("inf")
+
+
+def test_seam_ratio_sees_a_jump_only_at_the_seam() -> None:
+    frames = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1) * np.ones((1, 4, 4, 3), np.uint8)
+    assert quality.seam_ratio(frames, [10]) == pytest.approx(1)
+    frames[10:] += 50
+    assert quality.seam_ratio(frames, [10]) == pytest.approx((51 + 1) / 2)
+
+
+def test_color_drift_is_a_slope_per_ten_seconds() -> None:
+    frames = (100 + np.arange(50)).astype(np.uint8).reshape(50, 1, 1, 1) * np.ones((1, 2, 2, 3), np.uint8)
+    assert quality.color_drift(frames, 25) == pytest.approx(250, rel=1e-3)
+
+
+def test_lifeless_frames_are_named() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (20, 8, 8, 3), dtype=np.uint8)
+    assert quality.is_lifeless(noise) is None
+    assert quality.is_lifeless(noise // 32) == "black"
+    assert quality.is_lifeless(np.full((20, 8, 8, 3), 90, np.uint8)) == "flat"
+    assert quality.is_lifeless(np.repeat(noise[:1], 20, 0)) == "frozen"
