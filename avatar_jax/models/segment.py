@@ -1,0 +1,156 @@
+"""The embedded generator: one window of frames from whatever is known about it.
+
+The same network makes the blueprint (nothing or the first frame known, wide spacing), sub-clips (first and last
+known), inserted frames (every second known, half spacing) and repaired seams (all but the middle known). Latents are
+packed as in `models.avatar_codec`: 16 grid patches of 128 channels, then the pose patch of 8, both in 136 channels;
+zero is the portrait itself.
+"""
+
+from dataclasses import dataclass, field
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from avatar_jax.models.dit import DiT, DiTConfig
+from avatar_jax.models.text_encoder import LENGTH, TextEncoder, TextEncoderConfig
+from avatar_jax.nn.linear import Linear
+from avatar_jax.nn.norm import layer_norm
+from avatar_jax.nn.patch import grid_positions
+
+GRID, GRID_CHANNELS, POSE_CHANNELS = 4, 128, 8
+PATCHES, CHANNELS = GRID * GRID + 1, GRID_CHANNELS + POSE_CHANNELS
+
+USED_PC = np.zeros((PATCHES, CHANNELS), np.float32)
+"""1 where a channel carries something: the grid's in the grid patches, the pose's in the pose patch."""
+USED_PC[:-1, :GRID_CHANNELS] = 1
+USED_PC[-1, GRID_CHANNELS:] = 1
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Sizes of the embedded generator; DiT and text encoder must agree on `text_width`."""
+
+    dit: DiTConfig = field(default_factory=DiTConfig)
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    frames: int = 16
+    audio_slots: int = 8
+    """Audio features beside a frame, 20 ms apart."""
+    audio_features: int = 64
+    audio_tokens: int = 4
+    """Tokens that the features of a frame become (MultiTalk: 32)."""
+
+
+@struct.dataclass
+class WindowConditions:
+    """All that is known about a batch of windows. Unknown frames of `known_BTPC` must be finite, zeros for example."""
+
+    known_BTPC: Float[Array, "B T P C"]
+    known_mask_BT: Bool[Array, "B T"]
+    times_BT: Float[Array, "B T"]
+    """In frames of 12.5 fps, any origin, real-valued and rising."""
+    text_ids_BSL: Int[Array, "B S L"]
+    """`text_encoder.tokenize` of each shot's prompt; zeros for a shot that is not there."""
+    shot_weights_BTS: Float[Array, "B T S"]
+    audio_BTUM: Float[Array, "B T U M"]
+    """Features as given by `audio_encoder.audio_tokens`; zeros for "no sound is given", which is not silence."""
+
+    def without_text(self) -> "WindowConditions":
+        return self.replace(text_ids_BSL=jnp.zeros_like(self.text_ids_BSL))
+
+    def without_audio(self) -> "WindowConditions":
+        return self.replace(audio_BTUM=jnp.zeros_like(self.audio_BTUM))
+
+
+def fill(
+    known_BTPC: Float[Array, "B T P C"], known_mask_BT: Bool[Array, "B T"], times_BT: Float[Array, "B T"]
+) -> Float[Array, "B T P C"]:
+    """The guess that the network corrects: linear in time between known frames, held beyond the first and last known,
+    zeros (the portrait) where no frame of a window is known. Known frames come back exactly."""
+    T = known_mask_BT.shape[1]
+    index = jnp.arange(T)
+    before = jax.lax.cummax(jnp.where(known_mask_BT, index, -1), axis=1)
+    after = jax.lax.cummin(jnp.where(known_mask_BT, index, T), axis=1, reverse=True)
+    left = jnp.where(before < 0, after, before)
+    right = jnp.where(after >= T, before, after)
+    t_left, t_right = (jnp.take_along_axis(times_BT, jnp.clip(i, 0, T - 1), axis=1) for i in (left, right))
+    share_right = jnp.where(right > left, (times_BT - t_left) / jnp.where(right > left, t_right - t_left, 1), 0)
+    # A window without known frames has left = T or right = -1, which one_hot turns into zeros.
+    weights_BTS = (1 - share_right)[..., None] * jax.nn.one_hot(left, T) + share_right[..., None] * jax.nn.one_hot(right, T)
+    return jnp.einsum("BTS,BSPC->BTPC", weights_BTS, known_BTPC.astype(jnp.float32), precision="highest")
+
+
+class AudioTokens(nn.Module):
+    """The audio features around a frame -> a few tokens for audio attention (MultiTalk's AudioProjModel, smaller)."""
+
+    config: WindowConfig
+
+    @nn.compact
+    def __call__(self, audio_BTUM: Float[Array, "B T U M"]) -> Float[Array, "B T U2 M2"]:
+        count, width = self.config.audio_tokens, self.config.dit.audio_width
+        x = audio_BTUM.reshape(*audio_BTUM.shape[:2], -1)
+        x = nn.silu(Linear(2 * width, ("small", "small"), name="proj1")(x))
+        x = Linear(count * width, ("small", "small"), name="proj3")(x)
+        return layer_norm(x.reshape(*x.shape[:2], count, width))
+
+
+class WindowModel(nn.Module):
+    """Noisy window and conditions -> clean window.
+
+    `WindowModel(config).denoise(params, x_t, t, conditions)` is the denoiser that samplers call.
+    """
+
+    config: WindowConfig
+
+    @nn.compact
+    def __call__(
+        self, x_BTPC: Float[Array, "B T P C"], t: Float[Array, "*B"], cond: WindowConditions, audio_gain: float = 1.0
+    ) -> Float[Array, "B T P C"]:
+        B, T, P, _ = x_BTPC.shape
+        used = jnp.asarray(USED_PC)
+        known_BT11 = cond.known_mask_BT[:, :, None, None].astype(jnp.float32)
+        known_BTPC = cond.known_BTPC.astype(jnp.float32) * known_BT11
+        base_BTPC = fill(known_BTPC, cond.known_mask_BT, cond.times_BT)
+        is_pose = jnp.broadcast_to((jnp.arange(P) == P - 1).astype(jnp.float32)[:, None], (B, T, P, 1))
+        input_BTPC = jnp.concatenate(
+            [x_BTPC * used, base_BTPC, jnp.broadcast_to(known_BT11, (B, T, P, 1)), is_pose], axis=-1
+        )
+        residual_BTPC = DiT(self.config.dit, name="dit")(
+            input_BTPC,
+            jnp.broadcast_to(t, (B,)) if jnp.ndim(t) == 0 else t,
+            grid_positions(cond.times_BT - cond.times_BT[:, :1], GRID, GRID, extra=1),
+            TextEncoder(self.config.text, name="text_encoder")(cond.text_ids_BSL),
+            cond.shot_weights_BTS,
+            AudioTokens(self.config, name="audio_proj")(cond.audio_BTUM.astype(jnp.float32)),
+            audio_gain=audio_gain,
+        )
+        return base_BTPC + residual_BTPC * used * (1 - known_BT11)
+
+    def denoise(
+        self, params: dict, x_t: jax.Array, t: jax.Array, cond: WindowConditions, audio_gain: float = 1.0
+    ) -> jax.Array:
+        """The clean window behind x_t at time t (scalar or [B]); frames that are known come back as given."""
+        return self.apply({"params": params}, x_t, t, cond, audio_gain)
+
+
+def example_conditions(config: WindowConfig, batch: int = 1, shots: int = 1) -> WindowConditions:
+    """Conditions of the right shapes in which nothing is known; for `init` and for compiling ahead."""
+    B, T = batch, config.frames
+    return WindowConditions(
+        known_BTPC=jnp.zeros((B, T, PATCHES, CHANNELS)),
+        known_mask_BT=jnp.zeros((B, T), bool),
+        times_BT=jnp.tile(jnp.arange(T, dtype=jnp.float32), (B, 1)),
+        text_ids_BSL=jnp.zeros((B, shots, LENGTH), jnp.int32),
+        shot_weights_BTS=jnp.full((B, T, shots), 1 / shots),
+        audio_BTUM=jnp.zeros((B, T, config.audio_slots, config.audio_features)),
+    )
+
+
+def init_window_model(config: WindowConfig, key: jax.Array) -> dict:
+    """Fresh parameters, plain arrays."""
+    cond = example_conditions(config)
+    boxed = WindowModel(config).init(key, jnp.zeros_like(cond.known_BTPC), jnp.ones(1), cond)["params"]
+    return nn.unbox(boxed)

@@ -1,0 +1,254 @@
+"""Training stage of the generator: rectified flow on windows of 16 frames, every way of knowing some of them.
+
+A window is `frames` latents of one clip at equal spacing `stride` (in frames of 12.5 fps: 3 blueprint, 1 sub-clip,
+0.5 insertion). The data side knows clips, this stage knows what a window is for:
+
+    WindowSource: Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
+        source(rng, stride, frames) -> one window (no batch axis) of a random clip that is long enough, drawn with
+        `rng` alone, so that a batch depends on (seed, step) only.
+
+One window is a dictionary; a batch stacks windows under the same names (B first):
+
+| key | shape, dtype | meaning |
+|---|---|---|
+| latents_TPC | [T, 17, 136] float16 | clean latents in the packed layout of `models.avatar_codec` |
+| times_T | [T] float32 | instant of each frame in frames of 12.5 fps, any origin, `stride` apart |
+| audio_TUM | [T, 8, 64] float16 | `audio_encoder.audio_tokens` at exactly these instants |
+| text_ids_SL | [S, 48] int32 | `text_encoder.tokenize` of each shot's local prompt or a paraphrase; S = 3, unused rows all 0 |
+| shot_weights_TS | [T, S] float32 | share of each shot at each frame, >= 0, sums to 1 over S; used shots come first |
+| face_points_32 | [3, 2] float32 | (x, y) of mouth, left eye, right eye: 0..1 over the 8x8 canvas grid, x to the right |
+| mouth_open_T | [T] float32 | the label `open`, emotion gain included; only `evaluate` reads it, so it may be missing |
+
+The stage adds to each window, before stacking:
+
+| key | shape, dtype | meaning |
+|---|---|---|
+| known_T | [T] bool | frames whose latents the model is given |
+
+so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, face_points_B32, known_BT.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avatar_jax.diffusion.flow import noised, velocity_from_x0
+from avatar_jax.diffusion.guidance import Guidance, branches, guided
+from avatar_jax.diffusion.schedule import sigmas, training_times
+from avatar_jax.diffusion.solver import euler
+from avatar_jax.models.segment import GRID_CHANNELS, WindowConditions, WindowConfig, WindowModel, init_window_model
+from avatar_jax.training.losses import LossWeights, window_loss
+from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
+
+WindowSource = Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
+Batch = dict[str, np.ndarray]
+
+
+def none_known(rng: np.random.Generator, frames: int) -> np.ndarray:
+    return np.zeros(frames, bool)
+
+
+def first_known(rng: np.random.Generator, frames: int) -> np.ndarray:
+    return np.arange(frames) == 0
+
+
+def ends_known(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """First frame and another, which may come before the window's end; what lies beyond is made too, and dropped."""
+    last = rng.integers(3, frames)
+    return np.isin(np.arange(frames), (0, last))
+
+
+def regularly_known(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """Every second frame, sometimes every third: frames to be inserted lie at any place between known ones."""
+    every = 2 if rng.random() < 0.7 else 3
+    return np.arange(frames) % every == rng.integers(every)
+
+
+def seam_unknown(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """All but a few frames about the middle."""
+    width = rng.integers(3, 8)
+    start = (frames - width) // 2 + rng.integers(-1, 2)
+    return (np.arange(frames) < start) | (np.arange(frames) >= start + width)
+
+
+@dataclass(frozen=True)
+class WindowKind:
+    """One use of the model: how often it is trained, which spacings with which odds, which frames are known."""
+
+    share: float
+    strides: dict[float, float]
+    known: Callable[[np.random.Generator, int], np.ndarray]
+
+
+WINDOW_KINDS: dict[str, WindowKind] = {
+    "none": WindowKind(0.30, {3.0: 0.7, 1.0: 0.3}, none_known),
+    "first": WindowKind(0.25, {3.0: 0.5, 1.0: 0.5}, first_known),
+    "ends": WindowKind(0.25, {1.0: 0.9, 3.0: 0.1}, ends_known),
+    "insert": WindowKind(0.10, {0.5: 1.0}, regularly_known),
+    "seam": WindowKind(0.10, {1.0: 0.7, 0.5: 0.3}, seam_unknown),
+}
+
+
+def draw_window(rng: np.random.Generator, frames: int) -> tuple[float, np.ndarray]:
+    """(stride, known_T) of a random use of the model."""
+    kinds = list(WINDOW_KINDS.values())
+    kind = kinds[rng.choice(len(kinds), p=[k.share for k in kinds])]
+    stride = rng.choice(list(kind.strides), p=list(kind.strides.values()))
+    return float(stride), kind.known(rng, frames)
+
+
+def stack_windows(windows: list[dict[str, np.ndarray]]) -> Batch:
+    """Windows -> batch: `latents_TPC` becomes `latents_BTPC`, `face_points_32` becomes `face_points_B32`."""
+
+    def batched(key: str) -> str:
+        name, _, axes = key.rpartition("_")
+        return f"{name}_B{axes}"
+
+    return {batched(key): np.stack([w[key] for w in windows]) for key in windows[0]}
+
+
+def conditions(batch: Batch) -> WindowConditions:
+    """What the model is given of a batch: the latents of known frames, and sound, prompts and times of all."""
+    known_BT = jnp.asarray(batch["known_BT"])
+    return WindowConditions(
+        known_BTPC=jnp.asarray(batch["latents_BTPC"], jnp.float32) * known_BT[:, :, None, None],
+        known_mask_BT=known_BT,
+        times_BT=jnp.asarray(batch["times_BT"]),
+        text_ids_BSL=jnp.asarray(batch["text_ids_BSL"]),
+        shot_weights_BTS=jnp.asarray(batch["shot_weights_BTS"]),
+        audio_BTUM=jnp.asarray(batch["audio_BTUM"], jnp.float32),
+    )
+
+
+@dataclass(frozen=True)
+class DitConfig:
+    """Values of the stage; the model's sizes are in `model`."""
+
+    model: WindowConfig = field(default_factory=WindowConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    batch: int = 8
+    seed: int = 0
+    time_mean: float = 1.3
+    """Training times are sigmoid(N(time_mean, 1))."""
+    drop_text: float = 0.1
+    drop_audio: float = 0.1
+    eval_windows: int = 32
+    eval_steps: int = 6
+    eval_guidance: Guidance = field(default_factory=Guidance)
+    gate_mouth: float = 0.85
+    """Least correlation of the generated mouth's opening with the label on held-out windows."""
+
+
+@dataclass(frozen=True)
+class DitStage:
+    """The generator's stage: see training.stage for the protocol.
+
+    `train` and `heldout` are window sources; `heldout` must not share a portrait or a voice with `train`.
+    """
+
+    config: DitConfig
+    train: WindowSource
+    heldout: WindowSource | None = None
+    name: str = "dit"
+
+    def init(self, key: jax.Array) -> dict:
+        return init_window_model(self.config.model, key)
+
+    def batches(self, start_step: int = 0) -> Iterator[Batch]:
+        """Batches from step `start_step` on; batch n depends on the seed and n only."""
+        step = start_step
+        while True:
+            yield stack_windows([self._window(self.train, (step, i)) for i in range(self.config.batch)])
+            step += 1
+
+    def _window(self, source: WindowSource, place: tuple[int, ...]) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((self.config.seed, *place))
+        frames = self.config.model.frames
+        stride, known_T = draw_window(rng, frames)
+        window = source(rng, stride, frames)
+        window.pop("mouth_open_T", None)
+        return {**window, "known_T": known_T}
+
+    def loss(self, params: dict, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Loss at one random time per window, with prompt and sound dropped now and then, each by itself."""
+        cfg = self.config
+        clean_BTPC = jnp.asarray(batch["latents_BTPC"], jnp.float32)
+        B = clean_BTPC.shape[0]
+        time_key, noise_key, text_key, audio_key = jax.random.split(key, 4)
+        keep_text = jax.random.bernoulli(text_key, 1 - cfg.drop_text, (B, 1, 1))
+        keep_audio = jax.random.bernoulli(audio_key, 1 - cfg.drop_audio, (B, 1, 1, 1))
+        cond = conditions(batch)
+        cond = cond.replace(text_ids_BSL=cond.text_ids_BSL * keep_text, audio_BTUM=cond.audio_BTUM * keep_audio)
+
+        t_B = training_times(time_key, B, cfg.time_mean)
+        x_BTPC = noised(clean_BTPC, jax.random.normal(noise_key, clean_BTPC.shape), t_B)
+        predicted_BTPC = WindowModel(cfg.model).denoise(params, x_BTPC, t_B, cond)
+        return window_loss(
+            predicted_BTPC, clean_BTPC, cond.known_mask_BT, batch["face_points_B32"], cfg.loss, GRID_CHANNELS
+        )
+
+    def evaluate(self, params: dict) -> dict[str, float]:
+        """Generate held-out windows from the portrait, sound and prompt alone, and read the mouth from the latents.
+
+        mouth: correlation with the label; bound: the same reading of the true latents; swapped: of latents generated
+        with another window's sound, which should be near zero; amplitude: spread relative to the truth.
+        """
+        if self.heldout is None:
+            return {}
+        cfg, frames = self.config, self.config.model.frames
+        weights = self._readout()
+        rng = np.random.default_rng((cfg.seed, 1))
+        windows = [self.heldout(rng, 1.0, frames) for _ in range(cfg.eval_windows)]
+        batch = stack_windows([{**w, "known_T": np.zeros(frames, bool)} for w in windows])
+        label = batch.pop("mouth_open_BT").ravel()
+        swapped = {**batch, "audio_BTUM": np.roll(batch["audio_BTUM"], 1, axis=0)}
+        made, made_swapped, true = (
+            read(weights, grid_features(x))
+            for x in (self._generate(params, batch), self._generate(params, swapped), batch["latents_BTPC"])
+        )
+        return {
+            "mouth": correlation(made, label),
+            "mouth_bound": correlation(true, label),
+            "mouth_swapped": correlation(made_swapped, label),
+            "mouth_amplitude": float(made.std() / max(true.std(), 1e-6)),
+        }
+
+    def gate(self, metrics: dict[str, float]) -> bool:
+        return metrics.get("mouth", 0.0) >= self.config.gate_mouth
+
+    def _readout(self, windows: int = 300) -> np.ndarray:
+        rng = np.random.default_rng((self.config.seed, 2))
+        found = [self.train(rng, 1.0, self.config.model.frames) for _ in range(windows)]
+        features = grid_features(np.stack([w["latents_TPC"] for w in found]))
+        return fit_ridge(features, np.concatenate([w["mouth_open_T"] for w in found]))
+
+    def _generate(self, params: dict, batch: Batch) -> np.ndarray:
+        cfg = self.config
+        noise = jax.random.normal(jax.random.key(cfg.seed), batch["latents_BTPC"].shape)
+        return np.asarray(_generate(cfg.model, cfg.eval_guidance, cfg.eval_steps, params, conditions(batch), noise))
+
+
+def grid_features(latents_BTPC: np.ndarray) -> np.ndarray:
+    """[B, T, P, C] -> [B * T, features]: the grid part of every frame."""
+    grid = np.asarray(latents_BTPC, np.float32)[:, :, :-1, :GRID_CHANNELS]
+    return grid.reshape(grid.shape[0] * grid.shape[1], -1)
+
+
+def _generate(
+    model: WindowConfig, guidance: Guidance, steps: int, params: Any, cond: WindowConditions, noise: jax.Array
+) -> jax.Array:
+    """Euler from noise; compiled once per shape."""
+
+    def velocity(x: jax.Array, t: jax.Array, cond: WindowConditions) -> jax.Array:
+        times = jnp.broadcast_to(t, x.shape[:1])
+        return velocity_from_x0(x, WindowModel(model).denoise(params, x, times, cond), times)
+
+    passes = branches(guidance, cond, WindowConditions.without_text, WindowConditions.without_audio)
+    return euler(guided(velocity, passes), noise, sigmas(steps))
+
+
+_generate = jax.jit(_generate, static_argnums=(0, 1, 2))

@@ -1,0 +1,76 @@
+"""One synthetic clip: a character, what it says, how it moves and why, all from one seed.
+
+Frames are rendered from the states when asked for; a clip itself is a few kilobytes beside its sound.
+"""
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from avatar_jax.director.storyline import Storyline
+from avatar_jax.timeline import frame_count
+from data_pipeline.synthetic import motion, render, story
+from data_pipeline.synthetic.draw.hand import cover
+from data_pipeline.synthetic.identity import Identity, make_identity
+from data_pipeline.synthetic.phonemes import visemes
+from data_pipeline.synthetic.speech import SAMPLE_RATE, Speech, speak
+from data_pipeline.synthetic.state import COLUMN
+
+FPS = 25
+HELD_OUT_IDENTITIES = 10_000_000
+"""Held-out characters have seeds from here on, training characters below."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A talking clip: frame i shows the instant i / 25 s."""
+
+    seed: int
+    split: str
+    identity: Identity
+    speech: Speech
+    storyline: Storyline
+    states_TS: Float[np.ndarray, "T state"]
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Seconds of the frames."""
+        return np.arange(len(self.states_TS)) / FPS
+
+    def frames(self, size: int = 128) -> UInt8[np.ndarray, "T size size 3"]:
+        return render.render(self.identity, self.states_TS, size)
+
+    def portrait(self, size: int = 128) -> UInt8[np.ndarray, "size size 3"]:
+        return render.portrait(self.identity, size)
+
+
+def identity_seed(seed: int, split: str) -> int:
+    return seed + (HELD_OUT_IDENTITIES if split == "heldout" else 0)
+
+
+def make_clip(seed: int, split: str = "train", seconds: tuple[float, float] = (4.0, 4.0)) -> Clip:
+    """The clip of a seed (below 10 million), its length drawn from `seconds`.
+
+    `heldout` clips share no character and no voice with `train` clips.
+    """
+    speech = speak(seed, split, seconds)
+    identity = make_identity(identity_seed(seed, split))
+    rng = np.random.default_rng([seed, zlib.crc32(split.encode()), 73])
+    storyline = story.make_storyline(rng, speech, identity)
+    times = np.arange(frame_count(len(speech.wave), SAMPLE_RATE, FPS)) / FPS
+    states_TS = motion.states(
+        rng,
+        storyline.shots,
+        story.camera_spans(rng, storyline),
+        speech.phones,
+        speech.wave,
+        visemes(speech.phones, times),
+        times,
+        identity.handed,
+    )
+    mouth = render.landmarks(identity)["mouth"]
+    states_TS[:, COLUMN["occlude"]] = cover(identity, states_TS, mouth)
+    return Clip(seed, split, identity, speech, storyline, states_TS)
