@@ -41,5 +41,23 @@ lock: $(VENV)/bin/uv
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate -o requirements.core.lock
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate -o requirements.all.lock
 
+# Stages in order; each goes on where it stopped, so a second `make train-embedded` continues the first.
+RUN := runs/embedded
+DATA := data/embedded
+SYNTHETIC = $(PY) -m data_pipeline synthetic --what
+TRAIN = $(PY) train.py --config configs/embedded.py --out $(RUN) --data=$(DATA) --stage
+
+train-embedded: $(VENV)/.all
+	$(SYNTHETIC) audio --out $(DATA)/audio --hours 3.4
+	$(SYNTHETIC) audio --out $(DATA)/audio --split heldout --hours 0.3
+	$(SYNTHETIC) stills --out $(DATA)/stills --count 5000
+	$(TRAIN) audio
+	$(TRAIN) codec
+	$(TRAIN) gate
+	$(TRAIN) judge
+	$(SYNTHETIC) latents --out $(DATA)/latents --count 1000 --weights $(RUN)
+	$(SYNTHETIC) latents --out $(DATA)/latents-heldout --count 48 --split heldout --weights $(RUN)
+	$(TRAIN) dit
+
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache

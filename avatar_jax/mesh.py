@@ -1,18 +1,18 @@
 """Device mesh, and the one table that says over which mesh axis each logical axis is split.
 
-Parameters carry logical axis names (`nn.with_logical_partitioning`), activations get theirs from `constrain`. Code
+Parameters carry logical axis names (`partitioned`), activations get theirs from `constrain`. Code
 never names a mesh axis: to lay a model out differently, change RULES.
 """
 
 import math
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXES = ("data", "fsdp", "seq", "tensor")
 """Mesh axes, outermost first: segments and batch | weights too large for one chip | tokens | heads and hidden units."""
@@ -77,16 +77,34 @@ def make_mesh(spec: str = "", devices: list[jax.Device] | None = None) -> Mesh:
     return Mesh(np.asarray(have[:need]).reshape(shape), AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
+def partitioned(init: Callable[..., Any], *logical: str | None) -> Callable[..., jax.Array]:
+    """`init`, with the logical names of the parameter's axes kept beside it."""
+    return cast(Callable[..., jax.Array], nn.with_logical_partitioning(init, logical))
+
+
 def spec_of(*logical: str | None) -> PartitionSpec:
     """Partition spec of an array whose axes have these logical names (None: not split)."""
     return PartitionSpec(*(None if name is None else RULES[name] for name in logical))
 
 
 def constrain(x: jax.Array, *logical: str | None) -> jax.Array:
-    """Pin the layout of activations under the mesh set by `jax.set_mesh`; without one, `x` as it is."""
-    if jax.sharding.get_abstract_mesh().empty:
+    """Pin the layout of activations under the mesh set by `jax.set_mesh`; without one, `x` as it is.
+
+    An axis that its mesh axes do not divide is left whole.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
         return x
-    return jax.lax.with_sharding_constraint(x, spec_of(*logical))
+    fits = [
+        axes if size % ways(mesh, axes) == 0 else None for axes, size in zip(spec_of(*logical), x.shape, strict=True)
+    ]
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*fits))
+
+
+def ways(mesh: Mesh | AbstractMesh, axes: str | tuple[str, ...] | None) -> int:
+    """Into how many pieces these mesh axes split an array's axis."""
+    names = (axes,) if isinstance(axes, str) else axes or ()
+    return math.prod(mesh.shape[name] for name in names)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -111,7 +129,7 @@ def parameter_shardings(boxed: Any, mesh: Mesh) -> Any:
         spec: list[Any] = []
         for name, size in zip(leaf.names, leaf.value.shape, strict=True):
             axis = None if name is None else RULES[name]
-            divides = axis is not None and size % mesh.shape[axis] == 0
+            divides = size % ways(mesh, axis) == 0
             spec.append(axis if divides and axis not in spec else None)
         return NamedSharding(mesh, PartitionSpec(*spec))
 

@@ -128,4 +128,5 @@ def _fit(path: Path, mono: np.ndarray, seconds: Fraction) -> np.ndarray:
         warnings.warn(f"recording {path}: {int((~finite).sum())} samples were not numbers; set to 0", stacklevel=3)
         mono = np.where(finite, mono, 0)
     mono = np.pad(mono[:wanted], (0, max(0, wanted - len(mono))))
-    return np.clip(mono, -1, 1).astype(np.float32)
+    # Channels that say the same add up beyond 1 when mixed, and float files may be that loud: quieter, never clipped.
+    return (mono / max(1.0, np.abs(mono).max())).astype(np.float32)

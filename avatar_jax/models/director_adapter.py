@@ -33,8 +33,11 @@ class TextAttention(nn.Module):
         k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
         v_BSLD = Linear(D, ("embed", "heads"), name="v")(text_BSLD)
         k_BSLAK, v_BSLAK = split_heads(k_BSLD, self.heads), split_heads(v_BSLD, self.heads)
-        y_BSNAK = jax.vmap(self.attend, in_axes=(None, 1, 1), out_axes=1)(q_BNAK, k_BSLAK, v_BSLAK)
-        y_BNAK = blend_shots(y_BSNAK, shares_BTS)
+        if text_BSLD.shape[1] == 1:
+            y_BNAK = self.attend(q_BNAK, k_BSLAK[:, 0], v_BSLAK[:, 0])
+        else:
+            y_BSNAK = jax.vmap(self.attend, in_axes=(None, 1, 1), out_axes=1)(q_BNAK, k_BSLAK, v_BSLAK)
+            y_BNAK = blend_shots(y_BSNAK, shares_BTS)
         if image_BID is not None:
             k_BID = RMSNorm(name="norm_k_img")(Linear(D, ("embed", "heads"), name="k_img")(image_BID))
             v_BID = Linear(D, ("embed", "heads"), name="v_img")(image_BID)
@@ -59,9 +62,7 @@ class StorylineAttention(nn.Module):
     heads: int
 
     @nn.compact
-    def __call__(
-        self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array
-    ) -> jax.Array:
+    def __call__(self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array) -> jax.Array:
         B, N, D = x_BND.shape
         S, L = text_BSLD.shape[1:3]
         total_BS = shares_BTS.sum(1)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from avatar_jax.mesh import constrain
+from avatar_jax.mesh import constrain, partitioned
 from avatar_jax.models.director_adapter import StorylineAttention, TextAttention
 from avatar_jax.nn.attention import FrameAttention, SelfAttention
 from avatar_jax.nn.linear import FeedForward, Linear, tanh_gelu
@@ -76,7 +76,7 @@ class Block(nn.Module):
     def __call__(self, x_BND: jax.Array, context: Context) -> jax.Array:
         cfg, N = self.config, x_BND.shape[1]
         small = nn.initializers.variance_scaling(0.5 / cfg.depth, "fan_in", "truncated_normal")
-        table_6D = self.param("modulation", nn.with_logical_partitioning(gates_open, (None, "small")), (6, cfg.width))
+        table_6D = self.param("modulation", partitioned(gates_open, None, "small"), (6, cfg.width))
         # Parts: (shift, scale, gate) of self-attention, then of the feed-forward layer.
         part = [per_token(m, N) for m in jnp.unstack(context.modulation_BT6D + table_6D, axis=2)]
 
@@ -133,7 +133,7 @@ class DiT(nn.Module):
             audio_gain: scales what the audio attention adds (Kling-Avatar sampling trick; 1 is the trained model).
         """
         cfg = self.config
-        B, T, P, C = x_BTPC.shape
+        B, T, P, _ = x_BTPC.shape
         x_BND = Linear(cfg.width, ("small", "embed"), name="patch_embedding")(x_BTPC.astype(cfg.dtype))
         x_BND = constrain(x_BND.reshape(B, T * P, -1).astype(jnp.float32), "batch", "tokens", "features")
 
@@ -148,7 +148,9 @@ class DiT(nn.Module):
             audio_BTUM=None if cfg.audio_width is None else audio_BTUM,
             audio_gain=jnp.asarray(audio_gain, jnp.float32),
         )
-        x_BND = Stack(lambda name: Block(cfg, name=name), cfg.depth, cfg.remat, cfg.unroll, name="blocks")(x_BND, context)
+        x_BND = Stack(lambda name: Block(cfg, name=name), cfg.depth, cfg.remat, cfg.unroll, name="blocks")(
+            x_BND, context
+        )
         return Head(cfg.out_channels, name="head")(x_BND, time_BTD).reshape(B, T, P, cfg.out_channels)
 
 
@@ -169,10 +171,11 @@ class ImageEmbedding(nn.Module):
     config: DiTConfig
 
     @nn.compact
-    def __call__(self, image_BIE: jax.Array) -> jax.Array:
+    def __call__(self, image_BIE: jax.Array | None) -> jax.Array:
+        assert image_BIE is not None, "this model reads image tokens (image_width is set)"
         cfg, width = self.config, image_BIE.shape[-1]
         if cfg.image_tokens is not None:
-            zeros = nn.with_logical_partitioning(nn.initializers.zeros_init(), (None, "small"))
+            zeros = partitioned(nn.initializers.zeros_init(), None, "small")
             image_BIE += self.param("emb_pos", zeros, (cfg.image_tokens, width))
         h = Linear(width, ("small", "embed"), name="1")(LayerNorm(1e-5, name="0")(image_BIE).astype(cfg.dtype))
         h = Linear(cfg.width, name="3")(nn.gelu(h, approximate=False))
@@ -188,7 +191,7 @@ class Head(nn.Module):
     def __call__(self, x_BND: jax.Array, time_BTD: jax.Array) -> jax.Array:
         N, D = x_BND.shape[1:]
         zeros = nn.initializers.zeros_init()
-        table_2D = self.param("modulation", nn.with_logical_partitioning(zeros, (None, "small")), (2, D))
+        table_2D = self.param("modulation", partitioned(zeros, None, "small"), (2, D))
         shift, scale = (per_token(m, N) for m in jnp.unstack(time_BTD[:, :, None] + table_2D, axis=2))
         return Linear(self.out, ("embed", "small"), kernel_init=zeros, name="head")(modulate(x_BND, shift, scale))
 

@@ -7,6 +7,7 @@ zero is the portrait itself.
 """
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -44,8 +45,7 @@ class WindowConfig:
     """Tokens that the features of a frame become (MultiTalk: 32)."""
 
 
-@struct.dataclass
-class WindowConditions:
+class WindowConditions(struct.PyTreeNode):
     """All that is known about a batch of windows. Unknown frames of `known_BTPC` must be finite, zeros for example."""
 
     known_BTPC: Float[Array, "B T P C"]
@@ -79,7 +79,9 @@ def fill(
     t_left, t_right = (jnp.take_along_axis(times_BT, jnp.clip(i, 0, T - 1), axis=1) for i in (left, right))
     share_right = jnp.where(right > left, (times_BT - t_left) / jnp.where(right > left, t_right - t_left, 1), 0)
     # A window without known frames has left = T or right = -1, which one_hot turns into zeros.
-    weights_BTS = (1 - share_right)[..., None] * jax.nn.one_hot(left, T) + share_right[..., None] * jax.nn.one_hot(right, T)
+    weights_BTS = (1 - share_right)[..., None] * jax.nn.one_hot(left, T) + share_right[..., None] * jax.nn.one_hot(
+        right, T
+    )
     return jnp.einsum("BTS,BSPC->BTPC", weights_BTS, known_BTPC.astype(jnp.float32), precision="highest")
 
 
@@ -90,7 +92,7 @@ class AudioTokens(nn.Module):
 
     @nn.compact
     def __call__(self, audio_BTUM: Float[Array, "B T U M"]) -> Float[Array, "B T U2 M2"]:
-        count, width = self.config.audio_tokens, self.config.dit.audio_width
+        count, width = self.config.audio_tokens, self.config.dit.audio_width or 0
         x = audio_BTUM.reshape(*audio_BTUM.shape[:2], -1)
         x = nn.silu(Linear(2 * width, ("small", "small"), name="proj1")(x))
         x = Linear(count * width, ("small", "small"), name="proj3")(x)
@@ -133,7 +135,7 @@ class WindowModel(nn.Module):
         self, params: dict, x_t: jax.Array, t: jax.Array, cond: WindowConditions, audio_gain: float = 1.0
     ) -> jax.Array:
         """The clean window behind x_t at time t (scalar or [B]); frames that are known come back as given."""
-        return self.apply({"params": params}, x_t, t, cond, audio_gain)
+        return cast(jax.Array, self.apply({"params": params}, x_t, t, cond, audio_gain))
 
 
 def example_conditions(config: WindowConfig, batch: int = 1, shots: int = 1) -> WindowConditions:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from avatar_jax.mesh import partitioned
 from avatar_jax.nn.linear import FeedForward, Linear
 from avatar_jax.nn.norm import LayerNorm, rms_norm
 
@@ -47,7 +48,7 @@ def tokenize(prompt: str) -> np.ndarray:
 class TextEncoderConfig:
     width: int = 128
     tokens: int = 12
-    """Learned queries, that is tokens of the result: far fewer than words, for the denoiser reads them in every layer."""
+    """Learned queries, that is tokens of the result: fewer than words, for every layer of the denoiser reads them."""
     depth: int = 2
 
 
@@ -60,7 +61,7 @@ class TextEncoder(nn.Module):
     def __call__(self, ids_XL: Int[Array, "*X L"]) -> Float[Array, "*X tokens E"]:
         cfg = self.config
         normal = nn.initializers.normal(1.0)
-        table_VE = self.param("words", nn.with_logical_partitioning(normal, (None, "small")), (VOCABULARY, cfg.width))
+        table_VE = self.param("words", partitioned(normal, None, "small"), (VOCABULARY, cfg.width))
         word_XL1 = (ids_XL != PAD)[..., None].astype(jnp.float32)
         x_XLE = table_VE[ids_XL] * word_XL1
         for i in range(cfg.depth):
@@ -69,9 +70,7 @@ class TextEncoder(nn.Module):
             h_XLE = nn.silu(Linear(cfg.width, ("small", "small"), name=f"near_{i}")(rms_norm(near)))
             x_XLE = (x_XLE + Linear(cfg.width, ("small", "small"), name=f"mix_{i}")(h_XLE)) * word_XL1
 
-        queries = self.param(
-            "queries", nn.with_logical_partitioning(normal, (None, "small")), (cfg.tokens, cfg.width)
-        )
+        queries = self.param("queries", partitioned(normal, None, "small"), (cfg.tokens, cfg.width))
         k_XLE = Linear(cfg.width, ("small", "small"), name="k")(rms_norm(x_XLE))
         v_XLE = Linear(cfg.width, ("small", "small"), name="v")(x_XLE)
         scores = jnp.einsum("QE,...LE->...QL", queries, k_XLE) * cfg.width**-0.5

@@ -6,6 +6,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from avatar_jax.mesh import partitioned
+
 Init = Callable[..., jax.Array]
 LECUN = nn.initializers.lecun_normal()
 ZEROS = nn.initializers.zeros_init()
@@ -26,10 +28,10 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.with_logical_partitioning(self.kernel_init, self.axes), (x.shape[-1], self.out))
+        kernel = self.param("kernel", partitioned(self.kernel_init, *self.axes), (x.shape[-1], self.out))
         y = x @ kernel.astype(x.dtype)
         if self.bias:
-            y += self.param("bias", nn.with_logical_partitioning(ZEROS, self.axes[1:]), (self.out,)).astype(x.dtype)
+            y += self.param("bias", partitioned(ZEROS, *self.axes[1:]), (self.out,)).astype(x.dtype)
         return y
 
 

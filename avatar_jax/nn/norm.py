@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from avatar_jax.mesh import partitioned
+
 ONES, ZEROS = nn.initializers.ones_init(), nn.initializers.zeros_init()
 
 
@@ -27,8 +29,8 @@ class LayerNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        scale = self.param("scale", nn.with_logical_partitioning(ONES, ("small",)), (x.shape[-1],))
-        bias = self.param("bias", nn.with_logical_partitioning(ZEROS, ("small",)), (x.shape[-1],))
+        scale = self.param("scale", partitioned(ONES, "small"), (x.shape[-1],))
+        bias = self.param("bias", partitioned(ZEROS, "small"), (x.shape[-1],))
         return (layer_norm(x, self.eps) * scale + bias).astype(x.dtype)
 
 
@@ -39,7 +41,7 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        scale = self.param("scale", nn.with_logical_partitioning(ONES, ("small",)), (x.shape[-1],))
+        scale = self.param("scale", partitioned(ONES, "small"), (x.shape[-1],))
         return (rms_norm(x, self.eps) * scale).astype(x.dtype)
 
 

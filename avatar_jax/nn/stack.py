@@ -4,7 +4,7 @@ The only `nn.scan` and `nn.remat` of the code base.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -43,7 +43,7 @@ class Stack(nn.Module):
             step,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            in_axes=cast(Any, nn.broadcast),
             length=self.depth,
             unroll=self.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},

@@ -37,7 +37,7 @@ from avatar_jax.training.stills import Stills, mirror, tint, to_unit
 WINDOW_CELLS, PIXELS_PER_CELL = 10, CANVAS // 16
 UNCOUNTED = 8
 """Pixels at a window's inner borders, where the fine stage misses its neighbours."""
-NOISE = 0.3
+NOISE = 0.15
 GATE_PSNR = 29.0
 
 Batch = dict[str, np.ndarray]

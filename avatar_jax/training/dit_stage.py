@@ -14,9 +14,9 @@ One window is a dictionary; a batch stacks windows under the same names (B first
 | latents_TPC | [T, 17, 136] float16 | clean latents in the packed layout of `models.avatar_codec` |
 | times_T | [T] float32 | instant of each frame in frames of 12.5 fps, any origin, `stride` apart |
 | audio_TUM | [T, 8, 64] float16 | `audio_encoder.audio_tokens` at exactly these instants |
-| text_ids_SL | [S, 48] int32 | `text_encoder.tokenize` of each shot's local prompt or a paraphrase; S = 3, unused rows all 0 |
+| text_ids_SL | [S, 48] int32 | `tokenize` of each shot's local prompt or a paraphrase; S = 3, unused rows all 0 |
 | shot_weights_TS | [T, S] float32 | share of each shot at each frame, >= 0, sums to 1 over S; used shots come first |
-| face_points_32 | [3, 2] float32 | (x, y) of mouth, left eye, right eye: 0..1 over the 8x8 canvas grid, x to the right |
+| face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the 8x8 canvas grid, x to the right |
 | mouth_open_T | [T] float32 | the label `open`, emotion gain included; only `evaluate` reads it, so it may be missing |
 
 The stage adds to each window, before stacking:
@@ -28,9 +28,9 @@ The stage adds to each window, before stacking:
 so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, face_points_B32, known_BT.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,9 +43,11 @@ from avatar_jax.diffusion.solver import euler
 from avatar_jax.models.segment import GRID_CHANNELS, WindowConditions, WindowConfig, WindowModel, init_window_model
 from avatar_jax.training.losses import LossWeights, window_loss
 from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
+from avatar_jax.training.optim import OptimConfig
+from avatar_jax.training.stage import Batch, Params, Stage
 
 WindowSource = Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
-Batch = dict[str, np.ndarray]
+Known = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def none_known(rng: np.random.Generator, frames: int) -> np.ndarray:
@@ -59,7 +61,7 @@ def first_known(rng: np.random.Generator, frames: int) -> np.ndarray:
 def ends_known(rng: np.random.Generator, frames: int) -> np.ndarray:
     """First frame and another, which may come before the window's end; what lies beyond is made too, and dropped."""
     last = rng.integers(3, frames)
-    return np.isin(np.arange(frames), (0, last))
+    return np.isin(np.arange(frames), [0, int(last)])
 
 
 def regularly_known(rng: np.random.Generator, frames: int) -> np.ndarray:
@@ -81,7 +83,7 @@ class WindowKind:
 
     share: float
     strides: dict[float, float]
-    known: Callable[[np.random.Generator, int], np.ndarray]
+    known: Known
 
 
 WINDOW_KINDS: dict[str, WindowKind] = {
@@ -101,7 +103,7 @@ def draw_window(rng: np.random.Generator, frames: int) -> tuple[float, np.ndarra
     return float(stride), kind.known(rng, frames)
 
 
-def stack_windows(windows: list[dict[str, np.ndarray]]) -> Batch:
+def stack_windows(windows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Windows -> batch: `latents_TPC` becomes `latents_BTPC`, `face_points_32` becomes `face_points_B32`."""
 
     def batched(key: str) -> str:
@@ -130,6 +132,7 @@ class DitConfig:
 
     model: WindowConfig = field(default_factory=WindowConfig)
     loss: LossWeights = field(default_factory=LossWeights)
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3000, warmup=0.02, decay=0.45))
     batch: int = 8
     seed: int = 0
     time_mean: float = 1.3
@@ -144,8 +147,8 @@ class DitConfig:
 
 
 @dataclass(frozen=True)
-class DitStage:
-    """The generator's stage: see training.stage for the protocol.
+class DitStage(Stage):
+    """The generator's stage.
 
     `train` and `heldout` are window sources; `heldout` must not share a portrait or a voice with `train`.
     """
@@ -153,27 +156,25 @@ class DitStage:
     config: DitConfig
     train: WindowSource
     heldout: WindowSource | None = None
-    name: str = "dit"
+    name = "dit"
 
-    def init(self, key: jax.Array) -> dict:
+    def init(self, key: jax.Array) -> Params:
         return init_window_model(self.config.model, key)
 
-    def batches(self, start_step: int = 0) -> Iterator[Batch]:
-        """Batches from step `start_step` on; batch n depends on the seed and n only."""
-        step = start_step
-        while True:
-            yield stack_windows([self._window(self.train, (step, i)) for i in range(self.config.batch)])
-            step += 1
+    def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:
+        """Batches from step `start` on; batch n depends on the seed and n only."""
+        for step in itertools.count(start):
+            yield stack_windows([self._window(step, i) for i in range(self.config.batch)])
 
-    def _window(self, source: WindowSource, place: tuple[int, ...]) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng((self.config.seed, *place))
+    def _window(self, step: int, place: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((self.config.seed, step, place))
         frames = self.config.model.frames
         stride, known_T = draw_window(rng, frames)
-        window = source(rng, stride, frames)
+        window = {**self.train(rng, stride, frames), "known_T": known_T}
         window.pop("mouth_open_T", None)
-        return {**window, "known_T": known_T}
+        return window
 
-    def loss(self, params: dict, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Loss at one random time per window, with prompt and sound dropped now and then, each by itself."""
         cfg = self.config
         clean_BTPC = jnp.asarray(batch["latents_BTPC"], jnp.float32)
@@ -191,7 +192,7 @@ class DitStage:
             predicted_BTPC, clean_BTPC, cond.known_mask_BT, batch["face_points_B32"], cfg.loss, GRID_CHANNELS
         )
 
-    def evaluate(self, params: dict) -> dict[str, float]:
+    def evaluate(self, params: Params) -> dict[str, float]:
         """Generate held-out windows from the portrait, sound and prompt alone, and read the mouth from the latents.
 
         mouth: correlation with the label; bound: the same reading of the true latents; swapped: of latents generated
@@ -201,7 +202,7 @@ class DitStage:
             return {}
         cfg, frames = self.config, self.config.model.frames
         weights = self._readout()
-        rng = np.random.default_rng((cfg.seed, 1))
+        rng = np.random.default_rng((cfg.seed, 1, 1))
         windows = [self.heldout(rng, 1.0, frames) for _ in range(cfg.eval_windows)]
         batch = stack_windows([{**w, "known_T": np.zeros(frames, bool)} for w in windows])
         label = batch.pop("mouth_open_BT").ravel()
@@ -217,16 +218,16 @@ class DitStage:
             "mouth_amplitude": float(made.std() / max(true.std(), 1e-6)),
         }
 
-    def gate(self, metrics: dict[str, float]) -> bool:
-        return metrics.get("mouth", 0.0) >= self.config.gate_mouth
+    def gate(self, scores: dict[str, float]) -> bool:
+        return scores.get("mouth", 0.0) >= self.config.gate_mouth
 
     def _readout(self, windows: int = 300) -> np.ndarray:
-        rng = np.random.default_rng((self.config.seed, 2))
+        rng = np.random.default_rng((self.config.seed, 2, 2))
         found = [self.train(rng, 1.0, self.config.model.frames) for _ in range(windows)]
         features = grid_features(np.stack([w["latents_TPC"] for w in found]))
         return fit_ridge(features, np.concatenate([w["mouth_open_T"] for w in found]))
 
-    def _generate(self, params: dict, batch: Batch) -> np.ndarray:
+    def _generate(self, params: Params, batch: Batch) -> np.ndarray:
         cfg = self.config
         noise = jax.random.normal(jax.random.key(cfg.seed), batch["latents_BTPC"].shape)
         return np.asarray(_generate(cfg.model, cfg.eval_guidance, cfg.eval_steps, params, conditions(batch), noise))
@@ -239,7 +240,7 @@ def grid_features(latents_BTPC: np.ndarray) -> np.ndarray:
 
 
 def _generate(
-    model: WindowConfig, guidance: Guidance, steps: int, params: Any, cond: WindowConditions, noise: jax.Array
+    model: WindowConfig, guidance: Guidance, steps: int, params: Params, cond: WindowConditions, noise: jax.Array
 ) -> jax.Array:
     """Euler from noise; compiled once per shape."""
 
@@ -248,7 +249,7 @@ def _generate(
         return velocity_from_x0(x, WindowModel(model).denoise(params, x, times, cond), times)
 
     passes = branches(guidance, cond, WindowConditions.without_text, WindowConditions.without_audio)
-    return euler(guided(velocity, passes), noise, sigmas(steps))
+    return euler(guided(velocity, passes), noise, jnp.asarray(sigmas(steps)))
 
 
 _generate = jax.jit(_generate, static_argnums=(0, 1, 2))

@@ -4,11 +4,14 @@ Muon (Jordan 2024; scaled as in Liu et al. 2025, arXiv 2502.16982) orthogonalise
 a matrix [inputs, outputs]; convolution kernels are flattened to (kh * kw * in, out), scanned layers are a batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from optax.contrib import MuonDimensionNumbers, muon
 
 SCANNED = "layers"
@@ -39,15 +42,15 @@ class OptimConfig:
     """Decay of the averaged parameters; smaller at first, (1 + step) / (10 + step)."""
 
 
-def schedule(config: OptimConfig) -> optax.Schedule:
+def schedule(config: OptimConfig) -> Callable[[ArrayLike], jax.Array]:
     """Factor 0..1 of the learning rate by step: linear up, flat, linear to zero at `steps`."""
     warmup = max(1, round(config.warmup * config.steps))
     decay = max(1, round(config.decay * config.steps))
 
-    def factor(step: jax.typing.ArrayLike) -> jax.Array:
-        up = (step + 1) / warmup
-        down = (config.steps - step) / decay
-        return jax.numpy.clip(jax.numpy.minimum(up, down), 0.0, 1.0)
+    def factor(step: ArrayLike) -> jax.Array:
+        up = (jnp.asarray(step) + 1) / warmup
+        down = (config.steps - jnp.asarray(step)) / decay
+        return jnp.clip(jnp.minimum(up, down), 0.0, 1.0)
 
     return factor
 

@@ -25,6 +25,13 @@ Batch = dict[str, Any]
 """Names -> arrays that share the first axis B: numpy from the data side, jax inside the step."""
 
 
+class CannotTrain(ValueError):
+    """A user's mistake seen from inside training; `str()` has three lines, entry points exit with status 2."""
+
+    def __init__(self, what: str, got: object, rule: str, fix: str):
+        super().__init__(f"{what}: {got}\nrule: {rule}\nfix: {fix}")
+
+
 class StageConfig(Protocol):
     """What the loop reads from a stage's config; the rest belongs to the stage."""
 

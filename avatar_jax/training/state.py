@@ -10,7 +10,7 @@ from flax import struct
 from jax.sharding import Mesh
 
 from avatar_jax.mesh import parameter_shardings, state_shardings
-from avatar_jax.training.optim import OptimConfig, optimiser
+from avatar_jax.training.optim import optimiser
 from avatar_jax.training.stage import Batch, Stage
 
 
@@ -45,12 +45,12 @@ def average(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
     return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, ema, params)
 
 
-def train_step(stage: Stage, config: OptimConfig, state: TrainState, batch: Batch, key: jax.Array) -> tuple:
+def train_step(stage: Stage, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, dict]:
     """(next state, scalars of this step). Randomness comes from `key` and the step number alone."""
-    tx = optimiser(config)
+    config = stage.config.optimiser
     value_and_grad = jax.value_and_grad(stage.loss, has_aux=True)
     (loss, metrics), grads = value_and_grad(state.params, batch, jax.random.fold_in(key, state.step))
-    updates, moments = tx.update(grads, state.moments, state.params)
+    updates, moments = optimiser(config).update(grads, state.moments, state.params)
     params = optax.apply_updates(state.params, updates)
     ema = average(state.ema, params, state.step, config.ema)
     metrics = metrics | {"loss": loss, "gradient": optax.global_norm(grads)}

@@ -2,7 +2,8 @@
 
 A folder holds memory-mapped arrays, one row per identity: `portraits.npy` [N, 128, 128, 3] and `frames.npy`
 [N, K, 128, 128, 3] (uint8), `states.npy` [N, K, S] (the renderer's state of each frame; `columns.json` names the
-columns) and `landmarks.npy` [N, 7]: mouth x, y, half width, left eye x, y, right eye x, y, in portrait coordinates.
+columns, which end with `emotion`, a number in EMOTIONS, and its `intensity`) and `landmarks.npy` [N, 11]: mouth x, y,
+half width, left eye x, y, right eye x, y, face box left, top, right, bottom, in portrait coordinates.
 """
 
 import json
@@ -47,7 +48,10 @@ class Stills:
 
     def draw(self, rng: np.random.Generator, identities: int, each: int) -> dict[str, np.ndarray]:
         """`identities` training portraits and `each` frames of every one, flattened to one batch axis."""
-        rows = rng.choice(len(self), identities, replace=False)
+        return self.draw_rows(rng, rng.choice(len(self), identities, replace=False), each)
+
+    def draw_rows(self, rng: np.random.Generator, rows: np.ndarray, each: int) -> dict[str, np.ndarray]:
+        """`each` frames of every identity in `rows`."""
         columns = np.stack([rng.permutation(self.frames.shape[1])[:each] for _ in rows])
         return self.gather(np.repeat(rows, each), columns.reshape(-1))
 
@@ -85,7 +89,10 @@ def mirror(batch: dict[str, np.ndarray], which: np.ndarray) -> dict[str, np.ndar
     """Mirror the chosen frames left to right: pictures, pose and landmarks (float keys `pose`, `landmarks`)."""
     flip = lambda x: np.where(which[:, None, None, None], x[:, :, ::-1], x)  # noqa: E731
     marks = batch["landmarks"].copy()
-    marks[:, [0, 3, 5]] = 1 - marks[:, [0, 3, 5]]
+    # The eyes and the sides of the face box change places, too.
+    marks[:, [0, 3, 4, 5, 6]] = marks[:, [0, 5, 6, 3, 4]]
+    marks[:, [7, 9]] = marks[:, [9, 7]]
+    marks[:, [0, 3, 5, 7, 9]] = 1 - marks[:, [0, 3, 5, 7, 9]]
     pose = np.where(which[:, None], batch["pose"] * MIRRORED_POSE, batch["pose"])
     marks = np.where(which[:, None], marks, batch["landmarks"])
     pictures = {name: flip(batch[name]) for name in ("portrait", "frame")}

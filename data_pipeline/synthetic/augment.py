@@ -12,9 +12,9 @@ SAMPLE_RATE = 16000
 
 def augment(wave: np.ndarray, phones: Sequence[Phone], rng: np.random.Generator) -> tuple[np.ndarray, list[Phone]]:
     """int16 16 kHz in, float32 in [-1, 1] out, with phones at their new times: another vocal tract (resampling by
-    0.8..1.28), equaliser, telephone, rumble filter, room, overdrive, noise 8..45 dB below the voice, and loudness."""
+    0.75..1.35), equaliser, telephone, rumble filter, room, overdrive, noise 8..45 dB below the voice, and loudness."""
     sound = wave.astype(np.float32) / 32768
-    ratio = float(np.clip(np.exp(rng.normal(0, 0.10)), 0.8, 1.28))
+    ratio = float(np.clip(np.exp(rng.normal(0, 0.13)), 0.75, 1.35))
     count = round(len(sound) * ratio)
     sound = np.interp(np.arange(count) / ratio, np.arange(len(sound)), sound).astype(np.float32)
     moved = [Phone(p.ipa, p.start * ratio, p.end * ratio) for p in phones]

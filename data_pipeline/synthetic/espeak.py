@@ -20,7 +20,7 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 class _Event(ctypes.Structure):
     """espeak_EVENT of speak_lib.h; the union is read as 8 characters."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("type", ctypes.c_int),
         ("unique_identifier", ctypes.c_uint),
         ("text_position", ctypes.c_int),

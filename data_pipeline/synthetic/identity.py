@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_pipeline.synthetic.draw.brush import STYLES, Colour, mix
+from data_pipeline.synthetic.draw.brush import STYLES, Colour, darker, lighter, mix
 
 SKINS: tuple[Colour, ...] = (
     (255, 224, 201), (248, 209, 180), (240, 194, 158), (226, 172, 132), (208, 149, 108), (182, 122, 84),
@@ -27,11 +27,39 @@ FURS: dict[str, tuple[Colour, ...]] = {
     "fox": ((232, 116, 52), (216, 98, 48), (242, 146, 74), (190, 190, 204)),
 }
 METALS: tuple[Colour, ...] = (
-    (196, 206, 216), (120, 170, 200), (232, 190, 92), (150, 204, 178), (228, 130, 110), (172, 160, 214), (238, 238, 242),
+    (196, 206, 216), (120, 170, 200), (232, 190, 92), (150, 204, 178), (228, 130, 110), (172, 160, 214),
+    (238, 238, 242),
 )  # fmt: skip
-HAIRCUTS = ("short", "side", "fringe", "long", "wavy", "bob", "curly", "afro", "bun", "ponytail", "spiky", "buzz", "bald")
-BACKGROUNDS = ("plain", "sky", "dots", "stripes", "checks", "hills", "shelves", "city", "bokeh", "rays", "leaves", "room")
-CLOTHES = ("tee", "hoodie", "shirt", "suit", "stripes", "dress", "turtleneck")
+HAIRCUTS = (
+    "short",
+    "side",
+    "fringe",
+    "long",
+    "wavy",
+    "bob",
+    "curly",
+    "afro",
+    "bun",
+    "ponytail",
+    "spiky",
+    "buzz",
+    "bald",
+)
+BACKGROUNDS = (
+    "plain",
+    "sky",
+    "dots",
+    "stripes",
+    "checks",
+    "hills",
+    "shelves",
+    "city",
+    "bokeh",
+    "rays",
+    "leaves",
+    "room",
+)
+CLOTHES = ("tee", "hoodie", "shirt", "suit", "stripes", "turtleneck", "dress")
 
 
 @dataclass(frozen=True)
@@ -102,7 +130,7 @@ def _hsv(h: float, s: float, v: float) -> Colour:
 
 def _background(rng: np.random.Generator) -> dict[str, object]:
     hue, light = rng.uniform(), rng.uniform() < 0.7
-    ground = _hsv(hue, rng.uniform(0.12, 0.5), rng.uniform(0.75, 0.97) if light else rng.uniform(0.25, 0.5))
+    ground = _hsv(hue, rng.uniform(0.1, 0.42), rng.uniform(0.75, 0.97) if light else rng.uniform(0.25, 0.5))
     second = _hsv(hue + rng.normal(0, 0.08), rng.uniform(0.2, 0.6), rng.uniform(0.55, 0.98) if light else 0.4)
     return {
         "background": str(rng.choice(BACKGROUNDS)),
@@ -121,7 +149,16 @@ def _pick(rng: np.random.Generator, options: tuple[Colour, ...], jitter: float =
 
 def _human(rng: np.random.Generator) -> dict[str, object]:
     """Overrides of a person: skin, hair, beard and what they wear on the head."""
-    skin, hair_colour, fem = _pick(rng, SKINS, 5.0), _pick(rng, HAIRS[: 12 if rng.uniform() < 0.8 else 16]), rng.uniform()
+    skin, hair_colour, fem = (
+        _pick(rng, SKINS, 5.0),
+        _pick(rng, HAIRS[: 12 if rng.uniform() < 0.8 else 16]),
+        rng.uniform(),
+    )
+    if sum(abs(a - b) for a, b in zip(skin, hair_colour, strict=True)) < 110:
+        hair_colour = darker(hair_colour, 0.5) if sum(skin) > 300 else lighter(hair_colour, 0.35)
+    brow_colour, dark_skin = mix(hair_colour, (40, 28, 24), 0.45), sum(skin) < 340
+    if sum(abs(a - b) for a, b in zip(skin, brow_colour, strict=True)) < 150:
+        brow_colour = (26, 17, 18)
     soft = ("long", "wavy", "bob", "bun", "ponytail", "fringe", "curly", "afro", "side")
     hard = ("short", "side", "spiky", "buzz", "bald", "curly", "afro", "fringe", "short")
     hair = str(rng.choice(soft if fem < 0.5 else hard))
@@ -130,13 +167,20 @@ def _human(rng: np.random.Generator) -> dict[str, object]:
         "skin": skin,
         "hair": hair,
         "hair_colour": hair_colour,
-        "brow_colour": mix(hair_colour, (40, 28, 24), 0.45),
+        "brow_colour": brow_colour,
+        "iris": _pick(rng, IRISES[:3] if dark_skin and rng.uniform() < 0.8 else IRISES),
+        "blush": rng.uniform(0.0, 0.18 if dark_skin else 0.5),
         "beard": beard,
-        "lip": mix(mix(skin, (196, 62, 72), rng.uniform(0.35, 0.8) if fem < 0.5 else rng.uniform(0.2, 0.4)), (150, 50, 60), 0.15),
+        "lip": mix(
+            mix(skin, (196, 62, 72), rng.uniform(0.35, 0.8) if fem < 0.5 else rng.uniform(0.2, 0.4)),
+            (150, 50, 60),
+            0.15,
+        ),
         "lip_full": rng.uniform(0.75, 1.25) if fem < 0.5 else rng.uniform(0.45, 0.85),
         "lashes": rng.uniform(0.5, 1.0) if fem < 0.5 else rng.uniform(0.0, 0.3),
         "brow_thick": rng.uniform(0.006, 0.010) if fem < 0.5 else rng.uniform(0.009, 0.015),
         "jaw": rng.uniform(0.66, 0.8) if fem < 0.5 else rng.uniform(0.74, 0.92),
+        "clothes": str(rng.choice(CLOTHES if fem < 0.5 else CLOTHES[:-1])),
         "earrings": bool(fem < 0.5 and rng.uniform() < 0.35),
         "glasses": str(rng.choice(["round", "square", "half"])) if rng.uniform() < 0.28 else "none",
         "hat": str(rng.choice(["beanie", "cap", "band"])) if rng.uniform() < 0.12 else "none",
@@ -152,12 +196,14 @@ def _animal(rng: np.random.Generator) -> dict[str, object]:
     return {
         "species": species,
         "skin": fur,
-        "head_w": rng.uniform(0.215, 0.25),
-        "head_h": rng.uniform(0.44, 0.48),
-        "jaw": rng.uniform(0.74, 0.84) if species == "fox" else rng.uniform(0.84, 0.92),
+        "head_w": rng.uniform(0.225, 0.255),
+        "head_h": rng.uniform(0.45, 0.49),
+        "jaw": rng.uniform(0.72, 0.8) if species == "fox" else rng.uniform(0.8, 0.88),
+        "neck_w": rng.uniform(0.1, 0.12),
+        "shoulder_y": rng.uniform(0.755, 0.78),
         "eye_gap": rng.uniform(0.095, 0.112),
-        "eye_w": rng.uniform(0.034, 0.042),
-        "eye_h": rng.uniform(0.034, 0.044),
+        "eye_w": rng.uniform(0.038, 0.047),
+        "eye_h": rng.uniform(0.038, 0.048),
         "eye_tilt": rng.uniform(0.05, 0.2) if species in ("cat", "fox") else 0.0,
         "iris": _pick(rng, ((120, 168, 72), (196, 150, 52), (80, 140, 180)) if species == "cat" else IRISES[:3]),
         "iris_size": rng.uniform(0.84, 0.95),
@@ -214,8 +260,8 @@ def make_identity(seed: int) -> Identity:
         "ear": rng.uniform(0.03, 0.042),
         "eye_y": rng.uniform(0.442, 0.466),
         "eye_gap": rng.uniform(0.078, 0.09),
-        "eye_w": rng.uniform(0.034, 0.043),
-        "eye_h": rng.uniform(0.021, 0.034),
+        "eye_w": rng.uniform(0.038, 0.046),
+        "eye_h": rng.uniform(0.025, 0.036),
         "eye_tilt": rng.uniform(-0.06, 0.12),
         "iris": _pick(rng, IRISES),
         "iris_size": rng.uniform(0.8, 0.95),
@@ -225,14 +271,17 @@ def make_identity(seed: int) -> Identity:
         "brow_gap": rng.uniform(0.03, 0.042),
         "nose": str(rng.choice(["button", "line", "soft", "wide"])),
         "nose_size": rng.uniform(0.8, 1.2),
-        "mouth_y": rng.uniform(0.584, 0.602),
-        "mouth_w": rng.uniform(0.056, 0.07),
-        "mouth_h": rng.uniform(0.068, 0.08),
+        "mouth_y": rng.uniform(0.58, 0.596),
+        "mouth_w": rng.uniform(0.06, 0.074),
+        "mouth_h": rng.uniform(0.066, 0.076),
+        "hair_colour": _pick(rng, HAIRS[:12]),
         "hair_volume": rng.uniform(0.012, 0.036),
         "hairline": rng.uniform(0.2, 0.3),
         "parting": float(rng.choice([-1, 1]) * rng.uniform(0.15, 0.6)),
         "hair_length": rng.uniform(0.1, 0.34),
         "beard": "none",
+        "glasses": "none",
+        "hat": "none",
         "glasses_colour": _pick(rng, ((36, 36, 44), (110, 60, 40), (170, 140, 80), (60, 80, 130), (160, 50, 60))),
         "hat_colour": _hsv(rng.uniform(), rng.uniform(0.35, 0.7), rng.uniform(0.45, 0.9)),
         "earrings": False,
@@ -243,7 +292,7 @@ def make_identity(seed: int) -> Identity:
         "jaw": 0.8,
         "neck_w": rng.uniform(0.07, 0.09),
         "shoulder_w": rng.uniform(0.28, 0.34),
-        "shoulder_y": rng.uniform(0.8, 0.835),
+        "shoulder_y": rng.uniform(0.785, 0.82),
         "handed": int(rng.choice([-1, 1])),
     } | _background(rng)
     values |= {"human": _human, "animal": _animal, "robot": _robot}[kind](rng)

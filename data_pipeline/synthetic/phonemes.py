@@ -101,7 +101,20 @@ _TARGETS = np.array([_SHAPES[p][0] for p in PHONES], np.float32)
 _WEIGHTS = np.array([(o, s, o, o) for _, o, s in _SHAPES.values()], np.float32)
 _ALIKE = str.maketrans(
     {"g": "ɡ", "ɝ": "ɚ", "œ": "ø", "ɵ": "ø", "ʉ": "u", "q": "k", "χ": "x", "ɣ": "x", "ʁ": "x", "ħ": "h", "ɦ": "h"}
-    | {"ʰ": "h", "ɱ": "m", "c": "k", "ɟ": "ɡ", "ʋ": "v", "ɭ": "l", "ɴ": "ŋ", "ɘ": "ə", "ɞ": "ɜ", "ᵻ": "ɪ", "ɥ": "y"}
+    | {
+        "ʰ": "h",
+        "ɱ": "m",
+        "c": "k",
+        "ɟ": "ɡ",
+        "ʋ": "v",
+        "ɭ": "l",
+        "ɽ": "ɾ",
+        "ɴ": "ŋ",
+        "ɘ": "ə",
+        "ɞ": "ɜ",
+        "ᵻ": "ɪ",
+        "ɥ": "y",
+    }
 )
 _VOWELS = frozenset("aɑæɐʌɛeəɜɚɪiyɨɯɤɔɒoøʊu")
 _BILABIAL = "pbm"
@@ -120,7 +133,7 @@ def letters(ipa: str) -> list[str]:
 
 
 def split_phones(marks: Iterable[tuple[str, float, float]]) -> list[Phone]:
-    """(ipa, start, end) marks as base-letter phones; a mark's time is shared out, vowels getting twice a consonant's."""
+    """(ipa, start, end) marks as base-letter phones; a mark's time is shared out, vowels get double."""
     phones = []
     for ipa, start, end in marks:
         parts = letters(ipa)

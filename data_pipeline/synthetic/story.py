@@ -4,6 +4,7 @@ Shots change where the voice pauses, when it does; a shot in which nothing is sp
 """
 
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from data_pipeline.synthetic.speech import SAMPLE_RATE, Speech
 SHORTEST_S = 0.9
 SPOKEN_LEAST = 0.12
 """Share of a shot that phones cover, below which it counts as listening."""
-BEYOND_S = 4.0
-"""An outer shot's camera move may begin or end this much outside the clip: long shots move slowly."""
+BEYOND_S = 3.0
+"""Mean of how far outside the clip an outer shot's camera move begins or ends: long shots move slowly."""
 
 Odds = dict[str, float]
 EMOTION_ODDS: Odds = {"neutral": 0.16} | dict.fromkeys(
@@ -92,7 +93,7 @@ def make_storyline(rng: np.random.Generator, speech: Speech, identity: Identity)
         character=f"a drawn {identity.species}",
         background=identity.background,
         style=f"{identity.style} drawing",
-        shots=[random_shot(rng, speech, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)],
+        shots=[random_shot(rng, speech, a, b) for a, b in pairwise(edges)],
     )
 
 
@@ -100,7 +101,7 @@ def camera_spans(rng: np.random.Generator, storyline: Storyline) -> list[tuple[f
     """(start, end) of each shot's camera move; half of the outer moves reach beyond the clip."""
     spans = [(float(s.start), float(s.end)) for s in storyline.shots]
     if rng.random() < 0.5:
-        spans[0] = (spans[0][0] - rng.uniform(0, BEYOND_S), spans[0][1])
+        spans[0] = (spans[0][0] - rng.exponential(BEYOND_S), spans[0][1])
     if rng.random() < 0.5:
-        spans[-1] = (spans[-1][0], spans[-1][1] + rng.uniform(0, BEYOND_S))
+        spans[-1] = (spans[-1][0], spans[-1][1] + rng.exponential(BEYOND_S))
     return spans

@@ -23,27 +23,25 @@ from data_pipeline.synthetic.phonemes import Phone, close_before_burst, split_ph
 LANGUAGES = {"en": ("en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc"), "zh": ("cmn",), "ja": ("ja",), "ko": ("ko",)}
 
 HELDOUT_VARIANTS = ("f5", "m8")
-TRAIN_VARIANTS = tuple(
-    "Alex Alicia Andrea Andy Annie AnxiousAndy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike "
-    "Nguyen Reed RicishayMax RicishayMax2 RicishayMax3 Storm Tweaky adam anika anikaRobot announcer antonio aunty "
-    "belinda benjamin boris caleb croak david ed edward edward2 f1 f2 f3 f4 fast grandma grandpa gustave ian iven "
-    "iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m6 m7 marcelo "
-    "max michel miguel mike2 norbert pablo paul pedro quincy rob robert robosoft robosoft2 robosoft3 robosoft4 "
-    "robosoft5 robosoft6 robosoft7 robosoft8 sandro shelby steph steph2 steph3 travis victor zac".split()
-)
+_VARIANT_NAMES = """
+Alex Alicia Andrea Andy Annie AnxiousAndy Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike
+Nguyen Reed RicishayMax RicishayMax2 RicishayMax3 Storm Tweaky adam anika anikaRobot announcer antonio aunty belinda
+benjamin boris caleb croak david ed edward edward2 f1 f2 f3 f4 fast grandma grandpa gustave ian iven iven2 iven3 iven4
+john kaukovalta klatt klatt2 klatt3 klatt4 klatt5 klatt6 linda m1 m2 m3 m4 m5 m6 m7 marcelo max michel miguel mike2
+norbert pablo paul pedro quincy rob robert robosoft robosoft2 robosoft3 robosoft4 robosoft5 robosoft6 robosoft7
+robosoft8 sandro shelby steph steph2 steph3 travis victor zac
+"""
+TRAIN_VARIANTS = tuple(_VARIANT_NAMES.split())
 
 FLITE_TRAIN = ("kal", "kal16", "awb", "rms")
 FLITE_HELDOUT = ("slt",)
 
 _ANSWER_WITHIN_S = 30
-_ARPABET = dict(
-    pair.split(":")
-    for pair in (
-        "aa:ɑ ae:æ ah:ʌ ao:ɔ aw:aʊ ax:ə axr:ɚ ay:aɪ b:b ch:tʃ d:d dh:ð dx:ɾ eh:ɛ el:əl em:əm en:ən er:ɜ ey:eɪ f:f g:ɡ "
-        "hh:h hv:h ih:ɪ iy:i jh:dʒ k:k l:l m:m n:n ng:ŋ nx:n ow:oʊ oy:ɔɪ p:p r:ɹ s:s sh:ʃ t:t th:θ uh:ʊ uw:u v:v w:w "
-        "y:j z:z zh:ʒ"
-    ).split()
-)
+_ARPABET_PAIRS = """
+aa:ɑ ae:æ ah:ʌ ao:ɔ aw:aʊ ax:ə axr:ɚ ay:aɪ b:b ch:tʃ d:d dh:ð dx:ɾ eh:ɛ el:əl em:əm en:ən er:ɜ ey:eɪ f:f g:ɡ hh:h hv:h
+ih:ɪ iy:i jh:dʒ k:k l:l m:m n:n ng:ŋ nx:n ow:oʊ oy:ɔɪ p:p r:ɹ s:s sh:ʃ t:t th:θ uh:ʊ uw:u v:v w:w y:j z:z zh:ʒ
+"""
+_ARPABET = dict(pair.split(":") for pair in _ARPABET_PAIRS.split())
 
 
 class SynthesisCrash(RuntimeError):

@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -38,7 +39,9 @@ KEYS = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "checkpoint
 
 def arguments(cfg: DiTConfig, B: int = 2, T: int = 4, P: int = 6, S: int = 1) -> tuple:
     keys = jax.random.split(jax.random.key(7), 5)
-    image = None if cfg.image_width is None else jax.random.normal(keys[4], (B, cfg.image_tokens or 257, cfg.image_width))
+    image = (
+        None if cfg.image_width is None else jax.random.normal(keys[4], (B, cfg.image_tokens or 257, cfg.image_width))
+    )
     return (
         jax.random.normal(keys[0], (B, T, P, cfg.in_channels)),
         jnp.linspace(0.2, 0.9, B),
@@ -50,12 +53,21 @@ def arguments(cfg: DiTConfig, B: int = 2, T: int = 4, P: int = 6, S: int = 1) ->
     )
 
 
+@partial(jax.jit, static_argnums=0)
+def start(cfg: DiTConfig, *args: jax.Array) -> dict:
+    return nn.unbox(DiT(cfg).init(jax.random.key(0), *args))
+
+
+@partial(jax.jit, static_argnums=0)
+def run(cfg: DiTConfig, params: dict, *args: jax.Array, audio_gain: float = 1.0) -> jax.Array:
+    return DiT(cfg).apply(params, *args, audio_gain=audio_gain)
+
+
 def random_parameters(cfg: DiTConfig, *args: jax.Array) -> dict:
     """No parameter at zero, so that every path shows."""
-    params = nn.unbox(DiT(cfg).init(jax.random.key(0), *args))
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(tree, [p + 0.1 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)])
+    leaves, tree = jax.tree.flatten(start(cfg, *args))
+    rng = np.random.default_rng(1)
+    return jax.tree.unflatten(tree, [p + 0.1 * rng.normal(size=p.shape).astype(np.float32) for p in leaves])
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -67,7 +79,9 @@ def test_full_sizes_have_the_published_number_of_parameters(name: str) -> None:
         shapes = json.loads(gzip.decompress(KEYS.read_bytes()))[name]
         # The audio projector stands before the denoiser; released FLF and I2V keys hold a norm that is never read.
         published = sum(
-            prod(shape) for key, shape in shapes.items() if not key.startswith("audio_proj.") and "norm_added_q" not in key
+            prod(shape)
+            for key, shape in shapes.items()
+            if not key.startswith("audio_proj.") and "norm_added_q" not in key
         )
     shapes = jax.eval_shape(DiT(cfg).init, jax.random.key(0), *jax.eval_shape(lambda: arguments(cfg, B=1, T=2)))
     assert sum(prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) == published
@@ -75,15 +89,15 @@ def test_full_sizes_have_the_published_number_of_parameters(name: str) -> None:
 
 def test_output_starts_at_zero() -> None:
     args = arguments(SMALL)
-    params = nn.unbox(DiT(SMALL).init(jax.random.key(0), *args))
-    assert jnp.abs(DiT(SMALL).apply(params, *args)).max() == 0
+    params = start(SMALL, *args)
+    assert jnp.abs(run(SMALL, params, *args)).max() == 0
 
 
 def test_one_time_per_frame_equals_one_per_window() -> None:
     args = arguments(SMALL)
     params = random_parameters(SMALL, *args)
-    one = DiT(SMALL).apply(params, *args)
-    each = DiT(SMALL).apply(params, args[0], jnp.repeat(args[1][:, None], 4, axis=1), *args[2:])
+    one = run(SMALL, params, *args)
+    each = run(SMALL, params, args[0], jnp.repeat(args[1][:, None], 4, axis=1), *args[2:])
     np.testing.assert_allclose(each, one, atol=1e-5)
 
 
@@ -93,15 +107,11 @@ def test_one_shot_is_the_base_text_attention_bit_for_bit() -> None:
     params = nn.unbox(module.init(jax.random.key(2), x, text[:, None], jnp.ones((2, 4, 1))))
     p = params["params"]
 
-    @jax.jit
-    def wan() -> jax.Array:
-        q, k, v = (y @ p[n]["kernel"] + p[n]["bias"] for n, y in (("q", x), ("k", text), ("v", text)))
-        q, k = rms_norm(q) * p["norm_q"]["scale"], rms_norm(k) * p["norm_k"]["scale"]
-        y = attend(*(y.reshape(2, -1, 4, 12) for y in (q, k, v))).reshape(2, 12, 48)
-        return y @ p["o"]["kernel"] + p["o"]["bias"]
-
-    one = jax.jit(module.apply)(params, x, text[:, None], jnp.ones((2, 4, 1)))
-    np.testing.assert_array_equal(one, wan())
+    q, k, v = (y @ p[n]["kernel"] + p[n]["bias"] for n, y in (("q", x), ("k", text), ("v", text)))
+    q, k = rms_norm(q) * p["norm_q"]["scale"], rms_norm(k) * p["norm_k"]["scale"]
+    y = attend(*(y.reshape(2, -1, 4, 12) for y in (q, k, v))).reshape(2, 12, 48)
+    expected = y @ p["o"]["kernel"] + p["o"]["bias"]
+    np.testing.assert_array_equal(module.apply(params, x, text[:, None], jnp.ones((2, 4, 1))), expected)
 
 
 def test_a_second_shot_without_share_changes_nothing() -> None:
@@ -109,8 +119,8 @@ def test_a_second_shot_without_share_changes_nothing() -> None:
     params = random_parameters(SMALL, *args)
     text = jnp.concatenate([args[3], 9 * jnp.ones_like(args[3])], axis=1)
     shares = jnp.stack([jnp.ones((2, 4)), jnp.zeros((2, 4))], axis=-1)
-    two = DiT(SMALL).apply(params, *args[:3], text, shares, *args[5:])
-    np.testing.assert_allclose(two, DiT(SMALL).apply(params, *args), atol=5e-6)
+    two = run(SMALL, params, *args[:3], text, shares, *args[5:])
+    np.testing.assert_allclose(two, run(SMALL, params, *args), atol=5e-6)
 
 
 def test_a_shot_speaks_to_its_own_frames_in_text_attention() -> None:
@@ -128,16 +138,16 @@ def test_a_shot_speaks_to_its_own_frames_in_text_attention() -> None:
 def test_the_added_adapter_starts_as_the_base_bit_for_bit() -> None:
     args, with_story = arguments(SMALL, S=2), replace(SMALL, storyline=True)
     base = random_parameters(SMALL, *args)
-    grown = nn.unbox(DiT(with_story).init(jax.random.key(3), *args))
+    grown = start(with_story, *args)
     grown["params"]["blocks"]["layers"] = {
         **grown["params"]["blocks"]["layers"],
         **base["params"]["blocks"]["layers"],
     }
     grown["params"] = {**base["params"], "blocks": grown["params"]["blocks"]}
-    np.testing.assert_array_equal(DiT(with_story).apply(grown, *args), DiT(SMALL).apply(base, *args))
+    np.testing.assert_array_equal(run(with_story, grown, *args), run(SMALL, base, *args))
 
     def reading(params: dict) -> jax.Array:
-        return (DiT(with_story).apply(params, *args) ** 2).sum()
+        return (run(with_story, params, *args) ** 2).sum()
 
     gradient = jax.grad(reading)(grown)["params"]["blocks"]["layers"]["storyline_attn"]
     assert jnp.abs(gradient["o"]["kernel"]).max() > 1e-4, "the adapter must be able to learn"
@@ -160,8 +170,14 @@ def test_sound_of_another_frame_reaches_a_block_only_through_self_attention() ->
         )
 
     block = Block(SMALL)
-    params = nn.unbox(block.init(jax.random.key(0), x, context(audio)))
-    gradient = jax.grad(lambda a: block.apply(params, x, context(a)).reshape(4, 6, 48)[2].sum())(audio)[0]
+    params = nn.unbox(jax.jit(block.init)(jax.random.key(0), x, context(audio)))
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(audio_BTUM: jax.Array) -> jax.Array:
+        return block.apply(params, x, context(audio_BTUM)).reshape(4, 6, 48)[2].sum()
+
+    gradient = gradient_of(audio)[0]
     assert jnp.abs(gradient[2]).max() > 1e-4
     assert jnp.abs(jnp.delete(gradient, 2, axis=0)).max() == 0
 
@@ -169,30 +185,30 @@ def test_sound_of_another_frame_reaches_a_block_only_through_self_attention() ->
 def test_audio_gain_scales_what_the_sound_adds() -> None:
     args = arguments(SMALL)
     params = random_parameters(SMALL, *args)
-    silent = DiT(SMALL).apply(params, *args, audio_gain=0.0)
-    other = DiT(SMALL).apply(params, *args[:5], args[5] * 2 + 1, *args[6:], audio_gain=0.0)
+    silent = run(SMALL, params, *args, audio_gain=0.0)
+    other = run(SMALL, params, *args[:5], args[5] * 2 + 1, *args[6:], audio_gain=0.0)
     np.testing.assert_array_equal(silent, other)
-    np.testing.assert_array_equal(DiT(SMALL).apply(params, *args, audio_gain=1.0), DiT(SMALL).apply(params, *args))
+    np.testing.assert_array_equal(run(SMALL, params, *args, audio_gain=1.0), run(SMALL, params, *args))
 
 
 def test_the_image_branch_is_read() -> None:
     cfg = replace(SMALL, image_width=10, image_tokens=7)
     args = arguments(cfg)
     params = random_parameters(cfg, *args)
-    changed = DiT(cfg).apply(params, *args[:6], args[6] + 1.5 * jnp.arange(10))
-    assert jnp.abs(changed - DiT(cfg).apply(params, *args)).max() > 1e-3
+    changed = run(cfg, params, *args[:6], args[6] + 1.5 * jnp.arange(10))
+    assert jnp.abs(changed - run(cfg, params, *args)).max() > 1e-3
 
 
 @pytest.mark.parametrize("spec", ["data=8", "data=2,seq=2,tensor=2", "fsdp=4,tensor=2"])
 def test_sharded_equals_one_device(spec: str) -> None:
     args = tuple(a for a in arguments(SMALL, B=8) if a is not None)
     params = random_parameters(SMALL, *args)
-    expected = jax.jit(DiT(SMALL).apply)(params, *args)
+    expected = run(SMALL, params, *args)
     mesh = make_mesh(spec)
     with jax.set_mesh(mesh):
         _, shardings = init_sharded(DiT(SMALL).init, mesh, jax.random.key(0), *args)
         placed = jax.device_put(args, jax.tree.map(lambda _: batch_sharding(mesh), args))
-        found = jax.jit(DiT(SMALL).apply)(jax.device_put(params, shardings), *placed)
+        found = run(SMALL, jax.device_put(params, shardings), *placed)
     np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=2e-5)
     assert len(found.sharding.device_set) == 8
 
@@ -200,7 +216,7 @@ def test_sharded_equals_one_device(spec: str) -> None:
 def test_bfloat16_activations_stay_near_float32() -> None:
     args = arguments(SMALL)
     params = random_parameters(SMALL, *args)
-    exact = DiT(SMALL).apply(params, *args)
-    rough = DiT(replace(SMALL, dtype=jnp.bfloat16)).apply(params, *args)
+    exact = run(SMALL, params, *args)
+    rough = run(replace(SMALL, dtype=jnp.bfloat16), params, *args)
     assert rough.dtype == jnp.float32
     assert jnp.abs(rough - exact).mean() < 0.05 * jnp.abs(exact).mean()

@@ -49,3 +49,9 @@ def test_sizes_that_do_not_divide_stay_whole() -> None:
     params, _ = init_sharded(lambda key: module.init(key, jnp.ones((1, 8)))["params"], mesh, jax.random.key(0))
     assert params["up"]["kernel"].sharding.spec == PartitionSpec("fsdp", None)
     assert isinstance(nn.unbox(params)["up"]["kernel"], jax.Array)
+
+
+def test_a_batch_that_does_not_divide_still_runs() -> None:
+    with jax.set_mesh(make_mesh("data=4,seq=2")):
+        y = jax.jit(lambda x: constrain(x * 2, "batch", "tokens", "features"))(jnp.ones((3, 6, 5)))
+    assert y.sum() == 180

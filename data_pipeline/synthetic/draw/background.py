@@ -148,7 +148,9 @@ def _room(canvas: skia.Canvas, who: Identity, rng: np.random.Generator, brush: B
         x0, wide = float(x) + 0.06, 0.4
         if i % 2 == side:
             brush.fill(canvas, box(x0, 0.02, x0 + wide, 0.52, 0.01), (248, 246, 240), 0.0)
-            canvas.drawPath(box(x0 + 0.02, 0.04, x0 + wide - 0.02, 0.5), solid(mix((150, 205, 240), who.ground_2, 0.25)))
+            canvas.drawPath(
+                box(x0 + 0.02, 0.04, x0 + wide - 0.02, 0.5), solid(mix((150, 205, 240), who.ground_2, 0.25))
+            )
             canvas.drawPath(oval(x0 + 0.13, 0.38, 0.09, 0.1), solid((120, 178, 110)))
             canvas.drawRect(skia.Rect.MakeXYWH(x0 + wide / 2 - 0.01, 0.03, 0.02, 0.48), solid((248, 246, 240)))
         else:

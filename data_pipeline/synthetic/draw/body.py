@@ -2,7 +2,20 @@
 
 import skia
 
-from data_pipeline.synthetic.draw.brush import STYLES, Brush, box, curve, darker, glow, lighter, line, mirrored, mix, oval, solid
+from data_pipeline.synthetic.draw.brush import (
+    STYLES,
+    Brush,
+    box,
+    curve,
+    darker,
+    glow,
+    lighter,
+    line,
+    mirrored,
+    mix,
+    oval,
+    solid,
+)
 from data_pipeline.synthetic.identity import Identity
 
 DOWN = 1.75
@@ -32,7 +45,9 @@ def draw_body(canvas: skia.Canvas, who: Identity) -> None:
     skin = who.skin if who.kind != "robot" else darker(who.skin, 0.35)
     if who.clothes == "dress":
         brush.fill(canvas, torso, skin)
-    throat = curve(mirrored([(0.0, 0.55), (neck, 0.55), (neck * 0.97, y - 0.08), (neck * 1.35, y - 0.02), (0.0, y + 0.06)]), True)
+    throat = curve(
+        mirrored([(0.0, 0.55), (neck, 0.55), (neck * 0.97, y - 0.08), (neck * 1.35, y - 0.02), (0.0, y + 0.06)]), True
+    )
     if who.clothes != "dress":
         brush.fill(canvas, torso, who.cloth)
     brush.fill(canvas, throat, skin, 0.4)
@@ -53,13 +68,20 @@ def draw_body(canvas: skia.Canvas, who: Identity) -> None:
         canvas.drawPath(curve([(x, y + 0.15), (x - side * 0.012, y + 0.25), (x - side * 0.005, DOWN)]), arm)
     if brush.outline:
         canvas.drawPath(torso, line(brush.contour(who.cloth), brush.outline))
-        canvas.drawPath(box(0.5 - neck + 0.004, y - 0.075, 0.5 + neck - 0.004, y - 0.035), solid(skin, 0.0))
 
 
 def _band(canvas: skia.Canvas, who: Identity, brush: Brush) -> None:
     """Round neckline with a band."""
     y, n = who.shoulder_y, who.neck_w
-    neckline = curve([(0.5 - 1.32 * n, y - 0.05), (0.5 - 0.85 * n, y + 0.025), (0.5, y + 0.05), (0.5 + 0.85 * n, y + 0.025), (0.5 + 1.32 * n, y - 0.05)])
+    neckline = curve(
+        [
+            (0.5 - 1.32 * n, y - 0.05),
+            (0.5 - 0.85 * n, y + 0.025),
+            (0.5, y + 0.05),
+            (0.5 + 0.85 * n, y + 0.025),
+            (0.5 + 1.32 * n, y - 0.05),
+        ]
+    )
     if brush.outline:
         canvas.drawPath(neckline, line(brush.contour(who.cloth), 0.026 + 2 * brush.outline))
     canvas.drawPath(neckline, line(darker(who.cloth, 0.18), 0.026))
@@ -83,7 +105,13 @@ def _hoodie(canvas: skia.Canvas, who: Identity, brush: Brush) -> None:
     y, n = who.shoulder_y, who.neck_w
     for side in (-1, 1):
         flap = curve(
-            [(0.5 + side * 1.0 * n, y - 0.09), (0.5 + side * 1.9 * n, y - 0.02), (0.5 + side * 1.3 * n, y + 0.075), (0.5, y + 0.1), (0.5 + side * 0.5 * n, y + 0.04)],
+            [
+                (0.5 + side * 1.0 * n, y - 0.09),
+                (0.5 + side * 1.9 * n, y - 0.02),
+                (0.5 + side * 1.3 * n, y + 0.075),
+                (0.5, y + 0.1),
+                (0.5 + side * 0.5 * n, y + 0.04),
+            ],
             closed=True,
         )
         brush.fill(canvas, flap, darker(who.cloth, 0.14))
@@ -126,12 +154,24 @@ def _suit(canvas: skia.Canvas, who: Identity, brush: Brush) -> None:
 
 def _dress(canvas: skia.Canvas, who: Identity, brush: Brush) -> None:
     y, s = who.shoulder_y, who.shoulder_w
-    points = [(0.5 - 0.72 * s, y - 0.03), (0.5 - 0.6 * s, y + 0.1), (0.5 - 0.25 * s, y + 0.15), (0.5, y + 0.12), (0.5 + 0.25 * s, y + 0.15), (0.5 + 0.6 * s, y + 0.1), (0.5 + 0.72 * s, y - 0.03)]
+    points = [
+        (0.5 - 0.72 * s, y - 0.03),
+        (0.5 - 0.6 * s, y + 0.1),
+        (0.5 - 0.25 * s, y + 0.15),
+        (0.5, y + 0.12),
+        (0.5 + 0.25 * s, y + 0.15),
+        (0.5 + 0.6 * s, y + 0.1),
+        (0.5 + 0.72 * s, y - 0.03),
+    ]
     path = curve(points)
-    path.lineTo(0.5 + 1.4 * s, y - 0.03).lineTo(0.5 + 1.4 * s, DOWN).lineTo(0.5 - 1.4 * s, DOWN).lineTo(0.5 - 1.4 * s, y - 0.03).close()
+    path.lineTo(0.5 + 1.4 * s, y - 0.03).lineTo(0.5 + 1.4 * s, DOWN).lineTo(0.5 - 1.4 * s, DOWN).lineTo(
+        0.5 - 1.4 * s, y - 0.03
+    ).close()
     brush.fill(canvas, path, who.cloth)
     for i in range(5):
-        canvas.drawPath(oval(0.5 + 0.045 * (i - 2), y + 0.008 + 0.012 * (2 - abs(i - 2)), 0.011, 0.011), solid(who.cloth_2))
+        canvas.drawPath(
+            oval(0.5 + 0.045 * (i - 2), y + 0.008 + 0.012 * (2 - abs(i - 2)), 0.011, 0.011), solid(who.cloth_2)
+        )
 
 
 def _turtleneck(canvas: skia.Canvas, who: Identity, brush: Brush) -> None:

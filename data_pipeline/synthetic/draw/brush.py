@@ -93,22 +93,19 @@ def glow(x: float, y: float, radius: float, colour: Colour, alpha: float) -> ski
 def curve(points: Sequence[Point], closed: bool = False, path: skia.Path | None = None) -> skia.Path:
     """Catmull-Rom spline through points, as cubic curves; continues `path` by a line to the first point if given."""
     n = len(points)
-    if path is None:
-        path = skia.Path()
-        path.moveTo(*points[0])
-    else:
-        path.lineTo(*points[0])
+    drawn = skia.Path() if path is None else path
+    (drawn.moveTo if path is None else drawn.lineTo)(*points[0])
     for i in range(n if closed else n - 1):
         if closed:
             a, b, c, d = points[i - 1], points[i], points[(i + 1) % n], points[(i + 2) % n]
         else:
             a, b, c, d = points[max(i - 1, 0)], points[i], points[i + 1], points[min(i + 2, n - 1)]
-        path.cubicTo(
+        drawn.cubicTo(
             b[0] + (c[0] - a[0]) / 6, b[1] + (c[1] - a[1]) / 6, c[0] - (d[0] - b[0]) / 6, c[1] - (d[1] - b[1]) / 6, *c
         )
     if closed:
-        path.close()
-    return path
+        drawn.close()
+    return drawn
 
 
 def mirrored(half: Sequence[Point], axis: float = 0.5) -> list[Point]:

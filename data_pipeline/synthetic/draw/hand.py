@@ -80,9 +80,9 @@ def draw_hand(canvas: skia.Canvas, identity: Identity, centre: Point, tilt: floa
     canvas.translate(*centre)
     canvas.rotate(np.degrees(tilt))
     canvas.scale(identity.handed, 1)
-    edge = brush.outline or 0.004
+    edge = brush.outline or 0.005
     sleeve = skin if identity.kind == "animal" else identity.cloth
-    _strokes(canvas, (FOREARM, *shape(identity)), brush.contour(skin) if brush.outline else darker(skin, 0.3), edge)
+    _strokes(canvas, (FOREARM, *shape(identity)), brush.contour(skin) if brush.outline else darker(skin, 0.38), edge)
     _strokes(canvas, (FOREARM, *shape(identity)), skin, 0.0)
     for x0, y0, x1, y1, radius in shape(identity)[2:]:
         nearer = (x0 + 0.55 * (x1 - x0), y0 + 0.55 * (y1 - y0))

@@ -4,17 +4,31 @@ import numpy as np
 import skia
 
 from avatar_jax.models.pose import CHIN
-from data_pipeline.synthetic.draw.brush import STYLES, Point, box, curve, darker, glow, lighter, line, mirrored, mix, oval, solid
+from data_pipeline.synthetic.draw.brush import (
+    STYLES,
+    Point,
+    box,
+    curve,
+    darker,
+    glow,
+    lighter,
+    line,
+    mirrored,
+    mix,
+    oval,
+    solid,
+)
 from data_pipeline.synthetic.identity import Identity
 
 
 def outline_points(who: Identity, grow: float = 0.0) -> list[Point]:
     """Right half of the head's outline from the top to the chin as (distance from the axis, y)."""
     w, h, top = who.head_w, who.head_h, CHIN[1] - who.head_h
+    crown, cheek = ((0.56, 0.045), (0.9, 0.2)) if who.kind == "human" else ((0.5, 0.035), (0.86, 0.17))
     half = [
         (0.0, top),
-        (0.56 * w, top + 0.045 * h),
-        (0.9 * w, top + 0.2 * h),
+        (crown[0] * w, top + crown[1] * h),
+        (cheek[0] * w, top + cheek[1] * h),
         (w, top + 0.42 * h),
         (0.96 * w, top + 0.62 * h),
         (who.jaw * w, top + 0.82 * h),
@@ -74,9 +88,18 @@ def _skin(canvas: skia.Canvas, who: Identity) -> None:
         canvas.restore()
     if who.beard in ("full", "stubble"):
         tone = mix(who.skin, who.brow_colour, 0.9 if who.beard == "full" else 0.24)
-        top = [(0.5 - 1.1 * who.head_w, 0.46), (0.5 - 0.86 * who.head_w, 0.53), (0.5 - 0.5 * who.head_w, 0.557), (0.5, 0.545)]
+        top = [
+            (0.5 - 1.1 * who.head_w, 0.46),
+            (0.5 - 0.86 * who.head_w, 0.53),
+            (0.5 - 0.5 * who.head_w, 0.557),
+            (0.5, 0.545),
+        ]
         path = curve([*top, *[(1 - x, y) for x, y in reversed(top[:-1])]])
-        brush.fill(canvas, path.lineTo(0.9, 0.8).lineTo(0.1, 0.8).close(), tone, 0.3 if who.beard == "full" else 0.0)
+        path.lineTo(0.9, 0.8).lineTo(0.1, 0.8).close()
+        if who.beard == "full":
+            brush.fill(canvas, path, tone, 0.3)
+        else:
+            canvas.drawPath(path, solid(tone))
 
 
 def _animal_ears(canvas: skia.Canvas, who: Identity) -> None:
@@ -92,7 +115,15 @@ def _animal_ears(canvas: skia.Canvas, who: Identity) -> None:
         else:
             tall = 0.15 if who.species == "fox" else 0.115
             tip, base = (0.5 + side * 0.86 * w, top - tall + 0.06), (0.5 + side * 0.99 * w, top + 0.2)
-            ear = curve([(0.5 + side * 0.25 * w, top + 0.06), (0.5 + side * 0.6 * w, top - 0.02), tip, (0.5 + side * 0.99 * w, top + 0.09), base])
+            ear = curve(
+                [
+                    (0.5 + side * 0.25 * w, top + 0.06),
+                    (0.5 + side * 0.6 * w, top - 0.02),
+                    tip,
+                    (0.5 + side * 0.99 * w, top + 0.09),
+                    base,
+                ]
+            )
             brush.fill(canvas, ear.close(), darker(who.skin, 0.12) if who.species == "fox" else who.skin)
             core = skia.Path().moveTo(0.5 + side * 0.48 * w, top + 0.05).lineTo(tip[0] - side * 0.012, tip[1] + 0.045)
             canvas.drawPath(core.lineTo(0.5 + side * 0.88 * w, top + 0.12).close(), solid(inner))
@@ -103,15 +134,33 @@ def _fur(canvas: skia.Canvas, who: Identity) -> None:
     pale, dark = mix(who.skin, (255, 248, 236), 0.72), darker(who.skin, 0.3)
     if who.species == "cat":
         for dx in (-0.055, 0.0, 0.055):
-            stripe = skia.Path().moveTo(0.5 + dx - 0.014, top - 0.01).lineTo(0.5 + dx * 0.8, top + 0.1).lineTo(0.5 + dx + 0.014, top - 0.01)
+            stripe = (
+                skia.Path()
+                .moveTo(0.5 + dx - 0.014, top - 0.01)
+                .lineTo(0.5 + dx * 0.8, top + 0.1)
+                .lineTo(0.5 + dx + 0.014, top - 0.01)
+            )
             canvas.drawPath(stripe, solid(dark, 0.75))
         for side in (-1, 1):
             for dy in (0.0, 0.04):
-                cheek = skia.Path().moveTo(0.5 + side * 1.05 * w, 0.5 + dy).lineTo(0.5 + side * 0.72 * w, 0.515 + dy).lineTo(0.5 + side * 1.05 * w, 0.522 + dy)
+                cheek = (
+                    skia.Path()
+                    .moveTo(0.5 + side * 1.05 * w, 0.5 + dy)
+                    .lineTo(0.5 + side * 0.72 * w, 0.515 + dy)
+                    .lineTo(0.5 + side * 1.05 * w, 0.522 + dy)
+                )
                 canvas.drawPath(cheek, solid(dark, 0.6))
     elif who.species == "fox":
         for side in (-1, 1):
-            mask = curve([(0.5, 0.53), (0.5 + side * 0.5 * w, 0.52), (0.5 + side * 1.15 * w, 0.44), (0.5 + side * 1.1 * w, 0.72), (0.5, 0.74)])
+            mask = curve(
+                [
+                    (0.5, 0.53),
+                    (0.5 + side * 0.5 * w, 0.52),
+                    (0.5 + side * 1.15 * w, 0.44),
+                    (0.5 + side * 1.1 * w, 0.72),
+                    (0.5, 0.74),
+                ]
+            )
             canvas.drawPath(mask.close(), solid(pale))
     elif who.species == "dog" and who.seed % 2:
         canvas.drawPath(oval(0.5 + 0.095 * who.handed, who.eye_y, 0.075, 0.085), solid(mix(dark, who.skin, 0.3)))
@@ -122,12 +171,18 @@ def _fur(canvas: skia.Canvas, who: Identity) -> None:
 def draw_muzzle(canvas: skia.Canvas, who: Identity) -> None:
     """Face layer of an animal below its eyes: muzzle and whiskers; the nose is drawn with the features."""
     brush, pale = STYLES[who.style], mix(who.skin, (255, 248, 236), 0.72)
-    wide = 0.1 if who.species in ("cat", "fox") else 0.115
-    brush.fill(canvas, oval(0.5, 0.592, wide, 0.083), pale, 0.35)
+    wide = 0.105 if who.species in ("cat", "fox") else 0.125
+    brush.fill(canvas, oval(0.5, 0.594, wide, 0.086), pale, 0.35)
     if who.species == "cat":
         for side in (-1, 1):
             for dy in (-0.015, 0.012):
-                canvas.drawLine(0.5 + side * 0.075, 0.56 + dy, 0.5 + side * 0.19, 0.55 + 2.2 * dy, line(darker(who.skin, 0.5), 0.004, 0.8))
+                canvas.drawLine(
+                    0.5 + side * 0.075,
+                    0.56 + dy,
+                    0.5 + side * 0.19,
+                    0.55 + 2.2 * dy,
+                    line(darker(who.skin, 0.5), 0.004, 0.8),
+                )
 
 
 def draw_flaps(canvas: skia.Canvas, who: Identity) -> None:
@@ -135,7 +190,14 @@ def draw_flaps(canvas: skia.Canvas, who: Identity) -> None:
     brush, top, w = STYLES[who.style], CHIN[1] - who.head_h, who.head_w
     for side in (-1, 1) if who.species == "dog" else ():
         ear = curve(
-            [(0.5 + side * 0.5 * w, top + 0.01), (0.5 + side * 0.95 * w, top + 0.01), (0.5 + side * 1.28 * w, top + 0.16), (0.5 + side * 1.22 * w, top + 0.32), (0.5 + side * 1.02 * w, top + 0.3), (0.5 + side * 0.9 * w, top + 0.15)],
+            [
+                (0.5 + side * 0.5 * w, top + 0.01),
+                (0.5 + side * 0.95 * w, top + 0.01),
+                (0.5 + side * 1.28 * w, top + 0.16),
+                (0.5 + side * 1.22 * w, top + 0.32),
+                (0.5 + side * 1.02 * w, top + 0.3),
+                (0.5 + side * 0.9 * w, top + 0.15),
+            ],
             closed=True,
         )
         brush.fill(canvas, ear, darker(who.skin, 0.3))

@@ -1,0 +1,139 @@
+"""The embedded generator as a `Denoiser`: sound and text at the windows' own instants, guidance, one compiled shape.
+
+All stages of the cascade share one compiled function of `rows` windows; longer batches run in that many at a time,
+shorter ones are filled up. On a mesh the rows are split over its data axis and tokens over its seq axis.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from avatar_jax.diffusion.guidance import Guidance, branches
+from avatar_jax.director.plan import local_prompt, shots_at
+from avatar_jax.director.storyline import Storyline
+from avatar_jax.mesh import batch_sharding, replicated
+from avatar_jax.models.audio_encoder import audio_tokens
+from avatar_jax.models.segment import WindowConditions, WindowConfig, WindowModel
+from avatar_jax.models.text_encoder import tokenize
+from avatar_jax.sampling.windows import Predict, Windows
+
+SHOTS = 3
+"""Shots that one window can attend to, as in training; of more, those with the largest share stay."""
+
+
+@partial(jax.jit, static_argnums=0)
+def clean_rows(
+    config: WindowConfig, params: dict, x_BTPC: jax.Array, t_B: jax.Array, cond: WindowConditions
+) -> jax.Array:
+    """The one compiled function of the whole cascade."""
+    return WindowModel(config).denoise(params, x_BTPC, t_B, cond)
+
+
+def rows_for(mesh: Mesh, rows: int) -> int:
+    """`rows` rounded up so that every device of the data axes gets as many."""
+    ways = mesh.shape["data"] * mesh.shape["fsdp"]
+    return -(-rows // ways) * ways
+
+
+@dataclass(frozen=True)
+class StorylineDenoiser:
+    """Bound to one recording and one storyline; see `windows.Denoiser`."""
+
+    config: WindowConfig
+    params: dict
+    features_TM: np.ndarray
+    """Of the whole recording, at 50 Hz."""
+    storyline: Storyline
+    model_fps: float
+    mesh: Mesh
+    rows: int = 16
+    prompts_NL: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        prompts_NL = np.stack([tokenize(local_prompt(shot)) for shot in self.storyline.shots])
+        object.__setattr__(self, "prompts_NL", prompts_NL)
+
+    def __call__(self, windows: Windows, guidance: Guidance) -> Predict:
+        parts = branches(
+            guidance,
+            self.conditions(windows),
+            lambda c: c.replace(text_ids_BSL=np.zeros_like(c.text_ids_BSL)),
+            lambda c: c.replace(audio_BTUM=np.zeros_like(c.audio_BTUM)),
+        )
+        weights = [np.float32(weight) for weight, _ in parts]
+        joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[condition for _, condition in parts])
+
+        def predict(x_BTPC: np.ndarray, t: float) -> np.ndarray:
+            clean = self._run(np.concatenate([x_BTPC] * len(parts)), t, joined)
+            return sum(w * part for w, part in zip(weights, np.split(clean, len(parts)), strict=True))
+
+        return predict
+
+    def conditions(self, windows: Windows) -> WindowConditions:
+        """Everything the model is given about these windows, as NumPy arrays."""
+        B, T = windows.times_BT.shape
+        seconds = windows.times_BT.ravel() / self.model_fps
+        sound = audio_tokens(self.features_TM, seconds)
+        ids_BSL = np.zeros((B, SHOTS, self.prompts_NL.shape[1]), np.int32)
+        weights_BTS = np.zeros((B, T, SHOTS), np.float32)
+        for b, times in enumerate(windows.times_BT):
+            shares_TN = shots_at(self.storyline, times / self.model_fps)
+            largest = np.sort(np.argsort(-shares_TN.sum(axis=0), kind="stable")[:SHOTS])
+            used = [n for n in largest if shares_TN[:, n].any()]
+            ids_BSL[b, : len(used)] = self.prompts_NL[used]
+            weights_BTS[b, :, : len(used)] = shares_TN[:, used]
+        # An instant whose own shot was dropped listens to the others equally.
+        total = weights_BTS.sum(axis=-1, keepdims=True)
+        weights_BTS = np.where(total > 0, weights_BTS / np.maximum(total, 1e-6), 1 / SHOTS).astype(np.float32)
+        return WindowConditions(
+            known_BTPC=windows.known_BTPC,
+            known_mask_BT=windows.known_BT,
+            # Only differences matter; near zero they are exact in float32 however long the recording is.
+            times_BT=(windows.times_BT - windows.times_BT[:, :1]).astype(np.float32),
+            text_ids_BSL=ids_BSL,
+            shot_weights_BTS=weights_BTS,
+            audio_BTUM=sound.reshape(B, T, *sound.shape[1:]).astype(np.float32),
+        )
+
+    def _run(self, x_BTPC: np.ndarray, t: float, cond: WindowConditions) -> np.ndarray:
+        size = rows_for(self.mesh, self.rows)
+        split = batch_sharding(self.mesh)
+        clean = np.empty_like(x_BTPC, dtype=np.float32)
+        for start in range(0, len(x_BTPC), size):
+            stop = min(start + size, len(x_BTPC))
+            rows = np.minimum(np.arange(start, start + size), stop - 1)
+            part = jax.device_put((x_BTPC[rows], np.full(size, t, np.float32), jax.tree.map(lambda a: a[rows], cond)), split)
+            with jax.set_mesh(self.mesh):
+                out = clean_rows(self.config, self.params, *part)
+            clean[start:stop] = np.asarray(out)[: stop - start]
+        return clean
+
+
+def on_mesh(params: dict, mesh: Mesh) -> dict:
+    """Parameters on every device of the mesh; the embedded model is far too small to be split."""
+    return jax.device_put(params, replicated(mesh))
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _normal(key: jax.Array, frames: int, patches: int, channels: int) -> jax.Array:
+    return jax.random.normal(key, (frames, patches, channels))
+
+
+STAGES = ("blueprint", "segment", "seam", "insertion")
+
+
+def noise_of(seed: int, latent_shape: tuple[int, int], frames: int):
+    """`windows.Noise` for this seed: the key is folded in by stage, index and attempt."""
+    root = jax.random.key(seed)
+
+    def noise(stage: str, index: int, attempt: int) -> np.ndarray:
+        key = root
+        for number in (STAGES.index(stage), index, attempt):
+            key = jax.random.fold_in(key, jnp.uint32(number))
+        return np.asarray(_normal(key, frames, *latent_shape))
+
+    return noise

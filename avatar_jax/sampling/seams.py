@@ -1,0 +1,77 @@
+"""Seams: the frames around an inner key frame, made again from the sound at exactly these instants.
+
+A key frame is pinned where the blueprint was made, at a low rate; hard first-and-last conditioning keeps its mouth
+whatever is being said, which costs lip sync (SPEC.md, "known trap"). So the `reach` frames on either side and the key
+frame itself are generated once more between the sub-clips' own frames, the key frame only as a fading hint. A seam
+sees no frame beyond the two sub-clips that it joins, so redoing a sub-clip touches its own two seams and no other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avatar_jax.sampling.segments import Segment
+from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, solve, waves, windows_of
+
+
+@dataclass(frozen=True)
+class SeamConfig:
+    """`reach`: frames made again on either side, 0 for none; `hold`: pull of the key frame; `blend`: frames mixed
+    linearly instead (a baseline to compare with)."""
+
+    reach: int = 2
+    hold: float = 0.5
+    blend: int = 0
+    wave: int = 8
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=4))
+
+
+VARIANTS: dict[str, tuple[float, SeamConfig]] = {
+    "hard": (1.0, SeamConfig(reach=0)),
+    "soft_tail": (0.7, SeamConfig(reach=0)),
+    "regenerate": (1.0, SeamConfig()),
+    "blend": (1.0, SeamConfig(reach=0, blend=2)),
+}
+"""Name -> (segment.tail, seams): the ways of joining sub-clips that the evaluation compares."""
+
+
+def window_start(seam: int, end: int) -> int:
+    """First frame of a seam's window: the seam in the middle, within 0 .. end where the track is long enough."""
+    return max(0, min(seam - FRAMES // 2, end - FRAMES + 1))
+
+
+def repair_seams(
+    denoise: Denoiser, noise: Noise, track_NPC: np.ndarray, segments: Sequence[Segment], config: SeamConfig
+) -> np.ndarray:
+    """The track with every inner key frame's surroundings made again (or mixed); all else bit-equal."""
+    repaired = track_NPC.copy()
+    joints = list(zip(segments, segments[1:], strict=False))
+    if config.blend:
+        for left, _ in joints:
+            mix(repaired, left.last, config.blend)
+    if not config.reach:
+        return repaired
+    for wave in waves(len(joints), config.wave):
+        starts = np.array([window_start(joints[i][0].last, segments[-1].last) for i in wave])
+        frame_BT = starts[:, None] + np.arange(FRAMES)
+        spans = np.array([(joints[i][0].first, joints[i][0].last, joints[i][1].last) for i in wave])
+        low_B1, seam_B1, high_B1 = spans[:, :1], spans[:, 1:2], spans[:, 2:]
+        unknown_BT = np.abs(frame_BT - seam_B1) <= config.reach
+        known_BT = ~unknown_BT & (frame_BT >= low_B1) & (frame_BT <= high_B1)
+        at_key_BT = frame_BT == seam_B1
+        everything = windows_of(frame_BT, track_NPC, frame_BT, np.ones_like(known_BT)).known_BTPC
+        windows = windows_of(frame_BT, track_NPC, frame_BT, known_BT).hinted(everything, config.hold * at_key_BT)
+        noise_BTPC = np.stack([noise("seam", i, 0) for i in wave])
+        clean_BTPC = solve(denoise, windows, noise_BTPC, config.solver)
+        for frames, made, unknown in zip(frame_BT, clean_BTPC, unknown_BT, strict=True):
+            inside = unknown & (frames < len(track_NPC))
+            repaired[frames[inside]] = made[inside]
+    return repaired
+
+
+def mix(track_NPC: np.ndarray, seam: int, reach: int) -> None:
+    """Replace, in place, the frames within `reach` of the seam by a straight line between those just outside."""
+    low, high = max(0, seam - reach - 1), min(len(track_NPC) - 1, seam + reach + 1)
+    share = np.linspace(0, 1, high - low + 1, dtype=np.float32)[:, None, None]
+    track_NPC[low : high + 1] = (1 - share) * track_NPC[low] + share * track_NPC[high]

@@ -1,0 +1,38 @@
+"""The embedded avatar: five small networks that make a talking portrait of 128 pixels on two CPU cores.
+
+    make train-embedded                                   everything, data included, about 90 minutes on two cores
+    python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
+    python train.py --config configs/embedded.py --out runs/embedded --stage dit   one of them
+
+| stage | learns | parameters | about |
+|---|---|---|---|
+| audio | phones and mouth shapes from log-mels | 0.3 M | 600 CPU-s |
+| codec | canonical 8x8x32 latents of posed frames | 1.8 M | 1200 CPU-s |
+| gate, judge | readers of mouth, face and identity: for sampling, and for evaluation alone | 0.5 M each | 600 CPU-s |
+| dit | windows of latents from sound, prompt and key frames | 4 M | 3000 CPU-s |
+"""
+
+from dataclasses import dataclass, field
+
+from avatar_jax.training.audio_stage import AudioStageConfig
+from avatar_jax.training.codec_stage import CodecStageConfig
+from avatar_jax.training.dit_stage import DitConfig
+from avatar_jax.training.loop import LoopConfig
+from avatar_jax.training.reader_stage import ReaderStageConfig, gate_config, judge_config
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """All values of the embedded model's training; each may be overridden by `--dotted.name=value`."""
+
+    data: str = "data/embedded"
+    """Folder made by `python -m data_pipeline synthetic`."""
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    audio: AudioStageConfig = field(default_factory=AudioStageConfig)
+    codec: CodecStageConfig = field(default_factory=CodecStageConfig)
+    gate: ReaderStageConfig = field(default_factory=gate_config)
+    judge: ReaderStageConfig = field(default_factory=judge_config)
+    dit: DitConfig = field(default_factory=DitConfig)
+
+
+CONFIG = Embedded()

@@ -1,0 +1,109 @@
+"""Clips as the generator is trained on them: codec latents at 25 fps and audio features at 50 Hz, in one record."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
+from avatar_jax.models.avatar_codec import HIGH, LOW, AvatarCodec, CodecConfig
+from avatar_jax.weights import ship
+from data_pipeline.synthetic import render
+from data_pipeline.synthetic.clip import Clip
+from data_pipeline.synthetic.state import POSE_COLUMNS
+
+CHUNK = 20
+"""Frames per call of the encoder, one shape for clips of any length."""
+
+Params = Any
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Trained parameters, with the configs that they belong to."""
+
+    codec: Params
+    audio: Params
+    codec_config: CodecConfig = field(default_factory=CodecConfig)
+    audio_config: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(
+    config: CodecConfig, params: Params, frames_BTHW3: jax.Array, pose_BTZ: jax.Array, portrait_BHW3: jax.Array
+):
+    codec = AvatarCodec(config)
+    frames, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (frames_BTHW3, portrait_BHW3))
+    return codec.apply({"params": params}, frames, pose_BTZ, portrait, method=codec.encode)
+
+
+def encode_frames(
+    encoders: Encoders, frames_THW3: np.ndarray, pose_TZ: np.ndarray, portrait_HW3: np.ndarray
+) -> np.ndarray:
+    """uint8 frames of one character with their true poses -> latents [T, 17, 136] float16."""
+    count = len(frames_THW3)
+    padding = -count % CHUNK
+    frames = np.pad(frames_THW3, ((0, padding), (0, 0), (0, 0), (0, 0)), mode="edge")
+    pose = np.pad(pose_TZ, ((0, padding), (0, 0)), mode="edge").astype(np.float32)
+    parts = []
+    for at in range(0, len(frames), CHUNK):
+        rows = slice(at, at + CHUNK)
+        made = _encode(encoders.codec_config, encoders.codec, frames[None, rows], pose[None, rows], portrait_HW3[None])
+        parts.append(np.asarray(made[0], np.float16))
+    return np.concatenate(parts)[:count]
+
+
+def face_points(clip: Clip) -> np.ndarray:
+    """[3, 2] float32: mouth, left and right eye on the codec's canvas, 0 to 1, x to the right."""
+    marks = render.landmarks(clip.identity)
+    points = np.array([marks["mouth"][:2], marks["eye_l"][:2], marks["eye_r"][:2]], np.float32)
+    return (points - LOW) / (HIGH - LOW)
+
+
+def clip_record(clip: Clip) -> dict[str, np.ndarray | str]:
+    """The clip without its frames: sound, phones, states, storyline and the seeds to draw it again."""
+    return {
+        "seed": np.array([clip.seed, clip.identity.seed]),
+        "wave": clip.speech.wave,
+        "phone_times": np.array([(p.start, p.end) for p in clip.speech.phones], np.float32).reshape(-1, 2),
+        "phones": "\n".join(p.ipa for p in clip.speech.phones),
+        "voice": clip.speech.voice,
+        "states_TS": clip.states_TS,
+        "storyline": clip.storyline.to_json(),
+    }
+
+
+def latent_record(clip: Clip, encoders: Encoders) -> dict[str, np.ndarray | str]:
+    """What `windows.sample_window` reads; `seed` draws the clip again."""
+    latents_TPC = encode_frames(encoders, clip.frames(), clip.states_TS[:, POSE_COLUMNS], clip.portrait())
+    audio = encode_recording(encoders.audio, clip.speech.wave, encoders.audio_config)
+    return {
+        "seed": np.array([clip.seed, clip.identity.seed]),
+        "latents_TPC": latents_TPC,
+        "audio_FM": np.asarray(audio.features_BTM, np.float16),
+        "states_TS": clip.states_TS,
+        "storyline": clip.storyline.to_json(),
+        "face_points_32": face_points(clip),
+    }
+
+
+def load_encoders(codec: Path, audio: Path) -> Encoders:
+    """Encoders from the files that `weights.ship` exported, with the sizes that their notes tell.
+
+    Raises:
+      WeightsError: if a file is missing or damaged.
+    """
+    (codec_params, codec_config), (audio_params, audio_config) = (
+        _load(path, sizes) for path, sizes in ((codec, CodecConfig), (audio, AudioEncoderConfig))
+    )
+    return Encoders(codec_params, audio_params, codec_config, audio_config)
+
+
+def _load(path: Path, sizes: type) -> tuple[Params, Any]:
+    params, note = ship.load(path)
+    told = (note.get("config") or {}).get("model") or {}
+    return params, sizes(**{name: tuple(x) if isinstance(x, list) else x for name, x in told.items()})

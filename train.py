@@ -1,0 +1,222 @@
+"""Train the networks of a config, one stage after the other; run again to go on where it stopped.
+
+    python train.py --config configs/embedded.py --out runs/embedded [--stage NAME] [--steps N]
+        [--init DIR|shipped] [--mesh data=2] [--dotted.override=value]
+    python train.py --config configs/embedded.py --out runs/embedded --stage codec --export [FOLDER]
+
+OUT/NAME holds a stage's checkpoints, metrics.jsonl, config.json and result.json (scores, and whether its gate was
+passed); OUT/NAME.safetensors is what sampling and later stages read. `--export` writes that file now, from the newest
+checkpoint, into FOLDER (default OUT). Exit status: 0, 2 for a mistake in the request, 130 if interrupted.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jax
+from absl import flags
+
+from avatar_jax import config as configs
+from avatar_jax.media import BadInput, unwritable
+from avatar_jax.mesh import make_mesh, set_host_devices
+from avatar_jax.training import loop
+from avatar_jax.training.checkpoint import Checkpoints, described, write_json
+from avatar_jax.training.hooks import MetricsFile
+from avatar_jax.training.stage import CannotTrain, Params, Stage
+from avatar_jax.training.state import TrainState, layout
+from avatar_jax.weights import ship
+
+
+def audio_stage(config: Any) -> Stage:
+    from avatar_jax.training.audio_stage import AudioStage, load_audio_set
+
+    train, heldout = (load_audio_set(Path(config.data) / "audio", split) for split in ("train", "heldout"))
+    return AudioStage(config.audio, train, heldout)
+
+
+def codec_stage(config: Any) -> Stage:
+    from avatar_jax.training.codec_stage import CodecStage
+    from avatar_jax.training.stills import Stills
+
+    return CodecStage(config.codec, Stills.open(Path(config.data) / "stills"))
+
+
+def reader_stage(name: str) -> Callable[[Any], Stage]:
+    def build(config: Any) -> Stage:
+        from avatar_jax.training.reader_stage import ReaderStage
+        from avatar_jax.training.stills import Stills
+
+        return ReaderStage(getattr(config, name), Stills.open(Path(config.data) / "stills"))
+
+    return build
+
+
+def dit_stage(config: Any) -> Stage:
+    from avatar_jax.training.dit_stage import DitStage
+    from data_pipeline.source import RecordSource
+    from data_pipeline.synthetic.windows import ClipWindows
+
+    train, heldout = (ClipWindows(RecordSource(Path(config.data) / name)) for name in ("latents", "latents-heldout"))
+    return DitStage(config.dit, train, heldout)
+
+
+STAGES: dict[str, Callable[[Any], Stage]] = {
+    "audio": audio_stage,
+    "codec": codec_stage,
+    "gate": reader_stage("gate"),
+    "judge": reader_stage("judge"),
+    "dit": dit_stage,
+}
+"""Stages in the order in which they build on each other, with the data that each of them reads."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes are told in three lines, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput("wrong arguments", message, "see the first lines of train.py", "python train.py --help")
+
+
+def parser() -> Parser:
+    p = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    p.add_argument("--config", required=True, type=Path, help="Python file that defines CONFIG")
+    p.add_argument("--out", required=True, type=Path, help="folder of the run; an existing one is continued")
+    p.add_argument("--stage", choices=list(STAGES), help="train this one alone")
+    p.add_argument("--steps", type=int, help="instead of the configured number")
+    p.add_argument("--init", help="start from these weights: a folder of NAME.safetensors, such a file, or 'shipped'")
+    p.add_argument("--mesh", default="", help="for example data=2; on CPU this many host devices are made")
+    p.add_argument("--export", nargs="?", const="", metavar="FOLDER", help="write weights only, do not train")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        run(arguments)
+    except (BadInput, configs.ConfigError, CannotTrain, ship.WeightsError) as mistake:
+        print(mistake, file=sys.stderr)
+        return 2
+    except loop.Interrupted as stop:
+        print(f"{stop}; run the same command to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(arguments: list[str] | None) -> None:
+    p = parser()
+    args, rest = p.parse_known_args(arguments)
+    config = configs.override(configs.load(args.config), rest, list(p._option_string_actions))
+    names = [args.stage] if args.stage else [name for name in STAGES if hasattr(config, name)]
+    if args.steps is not None:
+        config = with_steps(config, names, args.steps)
+    try:
+        set_host_devices(args.mesh)
+        mesh = make_mesh(args.mesh)
+    except ValueError as error:
+        raise BadInput("wrong mesh", args.mesh, error, "for example --mesh data=2") from error
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(args.out, error) from error
+    for name in names:
+        if args.export is not None:
+            stage = built(name, config)
+            state = newest(stage, args.out / name, mesh)
+            write_weights(stage, stage.finish(state.ema), args.out, Path(args.export or args.out))
+        elif finished(args.out, name, getattr(config, name).optimiser.steps):
+            print(f"{name}: trained already ({args.out / name / 'result.json'})")
+        else:
+            train(built(name, config), config.loop, args, mesh)
+
+
+def with_steps(config: Any, names: list[str], steps: int) -> Any:
+    if steps < 1:
+        raise BadInput("wrong --steps", steps, "one step or more", "--steps 100")
+    for name in names:
+        stage = getattr(config, name)
+        config = replace(config, **{name: replace(stage, optimiser=replace(stage.optimiser, steps=steps))})
+    return config
+
+
+def built(name: str, config: Any) -> Stage:
+    """The stage with its data open.
+
+    Raises:
+        BadInput: with the command that makes it, if its data is not there.
+    """
+    try:
+        return STAGES[name](config)
+    except FileNotFoundError as error:
+        rule = "a stage reads what `python -m data_pipeline synthetic` made before"
+        raise BadInput(f"no data for {name}", error, rule, "make train-embedded, or --data=FOLDER") from error
+
+
+def finished(out: Path, name: str, steps: int) -> bool:
+    result = out / name / "result.json"
+    return (
+        result.exists() and json.loads(result.read_text())["steps"] >= steps and (out / f"{name}.safetensors").exists()
+    )
+
+
+def train(stage: Stage, config: loop.LoopConfig, args: argparse.Namespace, mesh: jax.sharding.Mesh) -> None:
+    """Train to the end, score, judge, export."""
+    folder = args.out / stage.name
+    start = ship.load(weights_of(args.init, stage.name))[0] if args.init else None
+    state = loop.run(stage, folder, mesh, config, start)
+    params = stage.finish(jax.device_get(state.ema))
+    scores = stage.evaluate(params)
+    took = MetricsFile(folder / "metrics.jsonl", int(state.step)).clock.read()
+    passed = stage.gate(scores)
+    write_json(folder / "result.json", {"steps": int(state.step), "scores": scores, "gate_passed": passed} | took)
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+    print(f"{stage.name}: {int(state.step)} steps, {took['cpu_seconds']:.0f} CPU-s; {shown}")
+    print(f"{stage.name}: gate {'passed' if passed else 'NOT passed: what is built on it will be worse'}")
+    write_weights(stage, params, args.out, args.out)
+
+
+def weights_of(init: str, name: str) -> Path:
+    """The file that `--init` means for a stage."""
+    if init == "shipped":
+        return ship.shipped(name)
+    return Path(init) / f"{name}.safetensors" if Path(init).is_dir() else Path(init)
+
+
+def newest(stage: Stage, folder: Path, mesh: jax.sharding.Mesh) -> TrainState:
+    """The state of the newest checkpoint."""
+    if not (folder / "checkpoints").is_dir():
+        raise BadInput(f"nothing to export for {stage.name}", folder, "a run with a checkpoint", "train it first")
+    with Checkpoints(folder) as checkpoints:
+        return checkpoints.restore(layout(stage, jax.random.key(0), mesh))
+
+
+def write_weights(stage: Stage, params: Params, out: Path, to: Path) -> None:
+    """NAME.safetensors with the note of where it comes from."""
+    result = out / stage.name / "result.json"
+    note = {
+        "stage": stage.name,
+        "config": described(stage.config),
+        "git": git_revision(),
+        "result": json.loads(result.read_text()) if result.exists() else None,
+    }
+    path = to / f"{stage.name}.safetensors"
+    size = ship.export(params, path, note)
+    print(f"{stage.name}: {path} ({size / 1e6:.1f} MB)")
+
+
+def git_revision() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    # grain reads absl flags, which only `absl.app.run` parses.
+    flags.FLAGS.mark_as_parsed()
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path("~/.cache/avatar_jax/jax").expanduser()))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    sys.exit(main())
