@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from avatar_jax.director.storyline import Shot, Storyline
+from avatar_jax.director.wording import phrase
 
 BLEND = 0.16
 """Seconds on either side of a cut over which one shot's text hands over to the next (two frames at 12.5 fps)."""
@@ -69,10 +70,7 @@ def paraphrase(shot: Shot, rng: np.random.Generator) -> str:
 
     Training shows these beside `local_prompt`, so that wishes in a user's own words land near the canonical ones.
     """
-    from avatar_jax.director import wording
-
-    language = str(rng.choice(["en", "en", "zh", "ja", "ko"]))
-    return wording.phrase(shot, language, rng)
+    return phrase(shot, str(rng.choice(["en", "en", "zh", "ja", "ko"])), rng)
 
 
 def shots_at(

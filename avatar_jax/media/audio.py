@@ -19,6 +19,9 @@ MODEL_RATE = 16_000
 SHORTEST, LONGEST = Fraction(1, 5), Fraction(20 * 60)
 """Seconds of sound that are accepted."""
 
+STREAMED = 0x7FFFF000
+"""Lengths in a wav header from here on mean "not known"."""
+
 KINDS = "wav, mp3, ogg, flac, m4a or mp4"
 
 
@@ -53,12 +56,32 @@ def load_audio(path: str | Path) -> Recording:
         raise BadInput(f"recording {path}", got, f"--audio names a {KINDS} file", "check the path")
     if path.stat().st_size == 0:
         raise BadInput(f"recording {path}", "an empty file", f"a recording is a {KINDS} file", "record it again")
+    _require_whole_wav(path)
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             return _decode(path, container)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
         got = f"not a sound file that can be read ({error})"
         raise BadInput(f"recording {path}", got, f"a whole {KINDS} file", "convert it to wav") from error
+
+
+def _require_whole_wav(path: Path) -> None:
+    """FFmpeg takes a wav file that was cut for a shorter one; its data chunk still says how long it was."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(12)
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+            return
+        while len(head := file.read(8)) == 8:
+            name, length = head[:4], int.from_bytes(head[4:], "little")
+            if name == b"data":
+                here = size - file.tell()
+                # Recorders that stream leave 0 or a huge number where the length belongs.
+                if 0 < length < STREAMED and here < 0.98 * length:
+                    got = f"the file is cut short: {here} of {length} bytes of sound"
+                    raise BadInput(f"recording {path}", got, "the file must be whole", "download or record it again")
+                return
+            file.seek(length + length % 2, 1)
 
 
 def _decode(path: Path, container: av.container.InputContainer) -> Recording:

@@ -35,7 +35,7 @@ class DiTConfig:
     heads: int = 4
     depth: int = 6
     ffn: int = 480
-    in_channels: int = 274
+    in_channels: int = 306
     """Numbers per input patch (Wan: 36 channels * 2 * 2)."""
     out_channels: int = 136
     text_width: int = 128

@@ -47,7 +47,7 @@ def plan_blueprint(model_frames: int, config: BlueprintConfig) -> BlueprintPlan:
     """Blueprint frames 0, stride, 2 stride ... up to or beyond the last model frame; always two or more."""
     frames = max(2, -(-(model_frames - 1) // config.stride) + 1)
     track = max(frames, FRAMES)
-    starts = tuple(range(0, track - FRAMES, config.hop)) + (track - FRAMES,)
+    starts = (*range(0, track - FRAMES, config.hop), track - FRAMES)
     return BlueprintPlan(frames, track, starts, config.stride)
 
 

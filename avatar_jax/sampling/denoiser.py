@@ -106,7 +106,8 @@ class StorylineDenoiser:
         for start in range(0, len(x_BTPC), size):
             stop = min(start + size, len(x_BTPC))
             rows = np.minimum(np.arange(start, start + size), stop - 1)
-            part = jax.device_put((x_BTPC[rows], np.full(size, t, np.float32), jax.tree.map(lambda a: a[rows], cond)), split)
+            whole = (x_BTPC, np.full(len(x_BTPC), t, np.float32), cond)
+            part = jax.device_put(jax.tree.map(partial(np.take, indices=rows, axis=0), whole), split)
             with jax.set_mesh(self.mesh):
                 out = clean_rows(self.config, self.params, *part)
             clean[start:stop] = np.asarray(out)[: stop - start]

@@ -8,6 +8,7 @@ seams, so that redoing a sub-clip changes no inserted frame beyond its own two s
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 import numpy as np
@@ -57,7 +58,7 @@ def plan_insertion(timeline: Timeline, segments: Sequence[Segment], reach: int) 
     end = max(1, ceil(outputs[-1][0]))
     windows: list[InsertionWindow] = []
     parts = parting_frames(segments, reach, end)
-    for low, high in zip(parts, parts[1:], strict=False):
+    for low, high in pairwise(parts):
         start = low
         while start < high:
             entries = [(Fraction(start), start, -1)]

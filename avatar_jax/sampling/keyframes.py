@@ -47,9 +47,7 @@ class FrameScores:
 
     def still(self, config: KeyframeConfig) -> np.ndarray:
         """What each frame is worth by itself."""
-        value = (
-            config.identity * self.identity + config.occlusion * self.occlusion + config.clarity * self.clarity
-        )
+        value = config.identity * self.identity + config.occlusion * self.occlusion + config.clarity * self.clarity
         bad = (
             (self.identity < config.identity_floor)
             | (self.occlusion < config.occlusion_floor)

@@ -8,6 +8,7 @@ sees no frame beyond the two sub-clips that it joins, so redoing a sub-clip touc
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def repair_seams(
 ) -> np.ndarray:
     """The track with every inner key frame's surroundings made again (or mixed); all else bit-equal."""
     repaired = track_NPC.copy()
-    joints = list(zip(segments, segments[1:], strict=False))
+    joints = list(pairwise(segments))
     if config.blend:
         for left, _ in joints:
             mix(repaired, left.last, config.blend)

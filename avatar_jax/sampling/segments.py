@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Segment:
 
 def plan_segments(key_frames: Sequence[int]) -> list[Segment]:
     """Sub-clips between adjacent key frames (model frames)."""
-    segments = [Segment(i, first, last) for i, (first, last) in enumerate(zip(key_frames, key_frames[1:], strict=False))]
+    segments = [Segment(i, first, last) for i, (first, last) in enumerate(pairwise(key_frames))]
     for segment in segments:
         if not 2 <= segment.length <= FRAMES:
             raise ValueError(f"sub-clip {segment.index} has {segment.length} frames; a window holds 2 to {FRAMES}")

@@ -6,7 +6,7 @@ real-valued, on the recording's own clock.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -59,7 +59,7 @@ class SolverConfig:
 
     steps: int = 6
     shift: float = 1.0
-    guidance: Guidance = Guidance(text=1.5, audio=1.5)
+    guidance: Guidance = field(default_factory=lambda: Guidance(text=1.5, audio=1.5))
 
     @property
     def levels(self) -> np.ndarray:
@@ -72,9 +72,7 @@ def windows_at(times_BT: np.ndarray, latent_shape: tuple[int, int]) -> Windows:
     return Windows(times_BT, np.zeros((*times_BT.shape, *latent_shape), np.float32), np.zeros(times_BT.shape, bool))
 
 
-def windows_of(
-    times_BT: np.ndarray, track_NPC: np.ndarray, frame_BT: np.ndarray, known_BT: np.ndarray
-) -> Windows:
+def windows_of(times_BT: np.ndarray, track_NPC: np.ndarray, frame_BT: np.ndarray, known_BT: np.ndarray) -> Windows:
     """Windows at these times in which entry (b, t) is frame `frame_BT` of the track wherever `known_BT` says so."""
     frame_BT = np.clip(frame_BT, 0, len(track_NPC) - 1)
     known = np.where(known_BT[..., None, None], track_NPC[frame_BT], np.float32(0)).astype(np.float32)

@@ -122,9 +122,7 @@ class AudioStageConfig:
     """Audio encoder training: `batch` crops of `crop` features (50 a second) per step."""
 
     optimiser: OptimConfig = field(
-        default_factory=lambda: OptimConfig(
-            steps=2700, rate=3e-3, kind="adamw", decay=0.7, weight_decay=1e-2, beta2=0.98
-        )
+        default_factory=lambda: OptimConfig(steps=3600, rate=2e-3, decay=0.7, weight_decay=1e-2, beta2=0.98)
     )
     model: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
     batch: int = 24
@@ -149,7 +147,7 @@ class AudioStage(Stage):
         return self.encoder.init(key, jnp.zeros((1, 2 * self.config.crop, BANDS)))["params"]
 
     def loss(self, params: Params, batch: dict[str, Any], key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        out = self.encoder.apply({"params": params}, disguise(batch["mels_BT40"], key))
+        out: Any = self.encoder.apply({"params": params}, disguise(batch["mels_BT40"], key))
         return audio_loss(out, batch["phones_BT"], batch["shapes_BT4"])
 
     def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:

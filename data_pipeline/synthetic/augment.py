@@ -21,9 +21,9 @@ def augment(wave: np.ndarray, phones: Sequence[Phone], rng: np.random.Generator)
     if rng.random() < 0.85:
         sound = _equalise(sound, rng)
     if rng.random() < 0.2:
-        sound = sosfilt(butter(4, rng.uniform(3000, 4200), fs=SAMPLE_RATE, output="sos"), sound)
+        sound = np.asarray(sosfilt(butter(4, rng.uniform(3000, 4200), fs=SAMPLE_RATE, output="sos"), sound))
     if rng.random() < 0.15:
-        sound = sosfilt(butter(2, rng.uniform(80, 350), "high", fs=SAMPLE_RATE, output="sos"), sound)
+        sound = np.asarray(sosfilt(butter(2, rng.uniform(80, 350), "high", fs=SAMPLE_RATE, output="sos"), sound))
     if rng.random() < 0.35:
         sound = _room(sound, rng)
     level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-4

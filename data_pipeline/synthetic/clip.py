@@ -58,16 +58,17 @@ def recording(rng: np.random.Generator, seed: int, split: str, seconds: float) -
 
     In 18 % of clips the voice begins late or ends early, so that listening is seen often enough.
     """
-    quiet = rng.uniform(1.0, 2.2) if rng.random() < WAITING else 0.0
-    count = round((seconds - quiet) * SAMPLE_RATE)
+    total = round(seconds * SAMPLE_RATE)
+    quiet = round(rng.uniform(1.0, 2.2) * SAMPLE_RATE) if rng.random() < WAITING else 0
+    count = total - quiet
     if split == "heldout" or rng.random() >= AUGMENTED:
-        speech = speak(seed, split, (seconds - quiet, seconds - quiet))
+        speech = speak(seed, split, (count / SAMPLE_RATE, count / SAMPLE_RATE))
     else:
         speech = speak(seed, split, (LONGER * seconds, LONGER * seconds))
         sound, phones = augment(speech.wave, speech.phones, rng)
         speech = replace(speech, wave=(sound[:count] * 32767).astype(np.int16), phones=phones)
-    lead = round(quiet * SAMPLE_RATE) if rng.random() < 0.5 else 0
-    silence = rng.normal(0, 10 ** rng.uniform(-0.5, 1.2), round(seconds * SAMPLE_RATE))
+    lead = quiet if rng.random() < 0.5 else 0
+    silence = rng.normal(0, 10 ** rng.uniform(-0.5, 1.2), total)
     silence[lead : lead + count] += speech.wave[:count]
     wave = np.clip(silence, -32768, 32767).astype(np.int16)
     end, late = count / SAMPLE_RATE, lead / SAMPLE_RATE

@@ -53,8 +53,7 @@ def write_stills(
     """
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    shapes = {name: row for name, row in rows(next(iter(stills(seed, 1, per_identity)))).items()}
-    for name, row in shapes.items():
+    for name, row in rows(next(stills(seed, 1, per_identity))).items():
         dtype = np.uint8 if name in ("portraits", "frames") else np.float32
         np.lib.format.open_memmap(out / f"{name}.npy", "w+", dtype, (count, *row.shape)).flush()
     jobs = [(str(out), seed, i, min(CHUNK, count - i), per_identity) for i in range(0, count, CHUNK)]

@@ -41,7 +41,7 @@ _ARPABET_PAIRS = """
 aa:ɑ ae:æ ah:ʌ ao:ɔ aw:aʊ ax:ə axr:ɚ ay:aɪ b:b ch:tʃ d:d dh:ð dx:ɾ eh:ɛ el:əl em:əm en:ən er:ɜ ey:eɪ f:f g:ɡ hh:h hv:h
 ih:ɪ iy:i jh:dʒ k:k l:l m:m n:n ng:ŋ nx:n ow:oʊ oy:ɔɪ p:p r:ɹ s:s sh:ʃ t:t th:θ uh:ʊ uw:u v:v w:w y:j z:z zh:ʒ
 """
-_ARPABET = dict(pair.split(":") for pair in _ARPABET_PAIRS.split())
+_ARPABET: dict[str, str] = {pair.split(":")[0]: pair.split(":")[1] for pair in _ARPABET_PAIRS.split()}
 
 
 class SynthesisCrash(RuntimeError):

@@ -1,6 +1,8 @@
 """Every bad or odd portrait of the issue: handled, or refused in three lines."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +63,9 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
-    Image.new("1", (20000, 20000)).save(path)
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + bytes(100))
     with pytest.raises(BadInput):
         load_portrait(path)
 

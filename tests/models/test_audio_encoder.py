@@ -100,10 +100,10 @@ def test_crops_keep_mels_and_labels_together() -> None:
 
 def test_disguise_keeps_time_and_hides_bands() -> None:
     mels = jnp.ones((3, 20, 40)) * jnp.arange(20)[None, :, None]
-    out = disguise(mels, jax.random.key(0))
+    out = np.asarray(jax.jit(disguise)(mels, jax.random.key(0)))
     assert out.shape == mels.shape
     assert ((out == 0).all(1).sum(-1) == 5).all()
-    assert np.corrcoef(np.asarray(out.mean((0, 2))), np.arange(20))[0, 1] > 0.99
+    assert np.corrcoef(out.mean((0, 2)), np.arange(20))[0, 1] > 0.99
 
 
 def test_loss_falls_and_the_gate_reads_the_opening() -> None:

@@ -12,7 +12,7 @@ from avatar_jax.sampling.seams import VARIANTS, SeamConfig, repair_seams
 from avatar_jax.sampling.segments import SegmentConfig, assemble, plan_segments, sample_segments
 from avatar_jax.sampling.windows import SolverConfig, solve, windows_at
 from avatar_jax.timeline import Timeline
-from tests.sampling.toy import P, C, ToyDenoiser, noise, truth
+from tests.sampling.toy import C, P, ToyDenoiser, noise, truth
 
 KEYS = (0, 12, 21, 27, 33, 45, 60)
 

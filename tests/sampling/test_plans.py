@@ -1,6 +1,7 @@
 """Timelines, key frames, sub-clips and insertion, planned for any length and rate."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def whole_plan(samples: int, fps: Fraction | int) -> tuple[Timeline, list[Segmen
 def test_plan_covers_the_recording(samples: int, fps: Fraction | int) -> None:
     line, segments = whole_plan(samples, fps)
     assert segments[0].first == 0
-    assert all(a.last == b.first for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.last == b.first for a, b in pairwise(segments))
     assert segments[-1].last >= line.model_frames - 1
     assert all(2 <= s.length <= FRAMES for s in segments)
     if len(segments) > 1:
@@ -59,7 +60,7 @@ def test_each_output_instant_is_made_once(samples: int, fps: Fraction | int) -> 
     assert all(i * ratio <= segments[-1].last for i in on_grid)
     for window in plan:
         assert len(window.times) == FRAMES
-        assert all(a < b for a, b in zip(window.times, window.times[1:], strict=False))
+        assert all(a < b for a, b in pairwise(window.times))
         assert all(m == t for m, t in zip(window.model_frame, window.times, strict=True) if m >= 0)
         assert max(window.model_frame) <= segments[-1].last
 

@@ -34,7 +34,9 @@ class ToyDenoiser:
         self.seen.append(windows)
         clean = truth(windows.times_BT)
         known = windows.known_BT[..., None, None]
-        spread = (windows.known_BTPC * known).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        spread = (windows.known_BTPC * known).sum(axis=1, keepdims=True) / np.maximum(
+            known.sum(axis=1, keepdims=True), 1
+        )
 
         def predict(x: np.ndarray, t: float) -> np.ndarray:
             made = clean + self.leak * spread + self.noisy * x

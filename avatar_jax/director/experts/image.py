@@ -1,0 +1,70 @@
+"""The image expert: framing, palette and drawing style of the portrait, from simple statistics."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from avatar_jax.media.face import Box
+
+COLOURS = {
+    "black": (20, 20, 20),
+    "white": (245, 245, 245),
+    "grey": (128, 128, 128),
+    "red": (200, 40, 40),
+    "orange": (235, 140, 50),
+    "yellow": (240, 220, 80),
+    "green": (70, 160, 70),
+    "teal": (60, 160, 160),
+    "blue": (60, 100, 200),
+    "light blue": (165, 205, 235),
+    "purple": (130, 80, 170),
+    "pink": (240, 170, 190),
+    "brown": (120, 80, 50),
+    "beige": (225, 205, 175),
+}
+FLAT_SHARE = 0.6
+"""Share of neighbouring pixels with equal colour, above which a picture is a drawing: cameras leave noise."""
+BUSY = 28.0
+"""Grey-level spread of the border, above which a background is a scene and not a plain wall."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen. head_share: head height over picture height, or None where no face was found."""
+
+    character: str
+    background: str
+    style: str
+    head_share: float | None
+
+
+def look(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None) -> Seen:
+    """Describe a portrait whose head lies in `box`."""
+    scale = min(1.0, 256 / max(rgb.shape[:2]))
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    equal = (np.abs(np.diff(small.astype(np.int16), axis=1)).max(-1) <= 1).mean()
+    height, width = small.shape[:2]
+    rim = max(1, width // 12)
+    # The upper rim and both sides above the shoulders: below them lie clothes.
+    top = small[:rim].reshape(-1, 3)
+    sides = np.concatenate([small[: height // 2, :rim].reshape(-1, 3), small[: height // 2, -rim:].reshape(-1, 3)])
+    border = np.concatenate([top, sides])
+    colour = name_colour(np.median(border, axis=0))
+    share = None if box is None else box[3] / rgb.shape[0]
+    size = "" if share is None else ", close" if share > 0.6 else ", from afar" if share < 0.25 else ""
+    return Seen(
+        character=f"one {'drawn' if equal > FLAT_SHARE else 'photographed or painted'} character facing the viewer{size}",
+        background=f"a {'busy' if border.std(axis=0).mean() > BUSY else 'plain'} {colour} background",
+        style="flat drawing" if equal > FLAT_SHARE else "photograph or painting",
+        head_share=share,
+    )
+
+
+def name_colour(rgb: np.ndarray) -> str:
+    """The nearest everyday colour name, compared in CIE Lab."""
+    names = list(COLOURS)
+    table = np.array([*COLOURS.values(), rgb], np.float32)[None] / 255
+    lab = cv2.cvtColor(table, cv2.COLOR_RGB2LAB)[0]
+    return names[int(np.linalg.norm(lab[:-1] - lab[-1], axis=1).argmin())]

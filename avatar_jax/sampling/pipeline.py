@@ -1,0 +1,133 @@
+"""One request, one way through: director, blueprint, key frames, sub-clips, seams, insertion, video (DESIGN.md 2)."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from jax.sharding import Mesh
+
+from avatar_jax.media.video import write_video
+from avatar_jax.sampling.clips import mouth_follows, sub_clips
+from avatar_jax.sampling.config import SampleConfig
+from avatar_jax.sampling.drafts import blueprint, keyframe_report, save_keyframes
+from avatar_jax.sampling.folder import (
+    OutputFolder,
+    hash_of,
+    read_json,
+    sha256,
+    write_json,
+)
+from avatar_jax.sampling.insertion import insert_frames, plan_insertion
+from avatar_jax.sampling.keyframes import select_keyframes
+from avatar_jax.sampling.report import FrameWatch, Stopwatch, plain, progress_bar, versions
+from avatar_jax.sampling.request import MODEL_FPS, Prepared, Request, prepare
+from avatar_jax.sampling.seams import repair_seams
+from avatar_jax.sampling.segments import Segment, assemble, plan_segments
+from avatar_jax.sampling.work import Models, Work, begin
+
+
+def fingerprint_of(request: Request, prepared: Prepared, models: Models, config: SampleConfig) -> dict[str, Any]:
+    """All that decides the frames; two runs that agree in it make the same video."""
+    return {
+        "image": sha256(request.image),
+        "audio": sha256(request.audio),
+        "storyline": hash_of(prepared.storyline.model_dump(mode="json")),
+        "weights": models.hashes,
+        "config": hash_of(plain(config)),
+        "fps": str(prepared.timeline.fps),
+        "crop": [round(float(x), 3) for x in prepared.framing.crop],
+        "seed": request.seed,
+    }
+
+
+def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh, quiet: bool = False) -> dict[str, Any]:
+    """Make the video of a request in its folder, going on where an earlier run stopped; returns the report.
+
+    Raises:
+      BadInput: for a mistake of the user's; nothing is written in that case.
+      Lifeless: the frames came out black, flat or frozen.
+    """
+    began = time.perf_counter()
+    prepared = prepare(request, models.director)
+    inputs = fingerprint_of(request, prepared, models, config)
+    fingerprint = hash_of(inputs)
+    folder = OutputFolder(request.out)
+    if request.redo:
+        folder.require_redo(fingerprint, request.redo)
+    elif folder.is_complete(fingerprint):
+        return {**(read_json(folder.path / "report.json") or {}), "already_complete": True}
+    plan = folder.open(fingerprint)
+    if prepared.framing.warning:
+        print(f"warning: {prepared.framing.warning}", file=sys.stderr)
+
+    with progress_bar(quiet) as bar:
+        watch = Stopwatch(bar)
+        with watch.stage("inputs"):
+            prepared.storyline.save(folder.path / "storyline.json")
+            work = begin(request, prepared, models, config, mesh, folder, watch)
+        with watch.stage("blueprint"):
+            latents, scores = blueprint(work)
+        with watch.stage("key frames"):
+            keyframes = select_keyframes(scores, config.blueprint.stride, config.keyframes)
+            save_keyframes(work, keyframes, latents)
+        segments = plan_segments(keyframes.model_frames)
+        redone = [int(n) for n in plan.get("redone", [0] * len(segments))]
+        for index in request.redo:
+            redone[index] += 1
+            folder.segment_path(index).unlink(missing_ok=True)
+        write_json(folder.segments / "plan.json", {"fingerprint": fingerprint, "redone": redone})
+        inserted = plan_insertion(prepared.timeline, segments, config.seams.reach)
+        expect(work, segments, len(inserted))
+        keys = {moment: latents[moment // config.blueprint.stride] for moment in keyframes.model_frames}
+        with watch.stage("sub-clips"):
+            made, clips = sub_clips(work, segments, keys, redone)
+        with watch.stage("seams"):
+            track = repair_seams(work.denoise, work.noise, assemble(segments, made, keys), segments, config.seams)
+        with watch.stage("frames"):
+            timeline = prepared.timeline
+            stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
+            alive = FrameWatch(timeline.frames)
+            frames = alive.through(work.pictures.decode(stream))
+            write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
+
+    seconds = float(timeline.seconds)
+    took = time.perf_counter() - began
+    report = {
+        "frames": timeline.frames,
+        "fps": str(timeline.fps),
+        "seconds": round(seconds, 6),
+        "size": config.size,
+        "seed": request.seed,
+        "frames_sha256": alive.digest.hexdigest(),
+        "mouth_follows_sound": mouth_follows(clips),
+        "portrait": {"framing": prepared.framing.how, "warning": prepared.framing.warning},
+        "key_frames": keyframe_report(keyframes),
+        "segments": [clip.as_dict(model_fps=float(MODEL_FPS)) for clip in clips],
+        "timings_s": {**watch.seconds, "all": round(took, 3)},
+        "seconds_per_video_second": round(took / seconds, 3),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "devices": [str(device.device_kind) for device in mesh.devices.ravel()],
+    }
+    write_json(folder.path / "report.json", report)
+    manifest = {
+        "fingerprint": fingerprint,
+        "inputs": inputs,
+        "prompt": request.prompt,
+        "config": plain(config),
+        "redone": redone,
+        "mesh": dict(mesh.shape),
+        "video_sha256": sha256(folder.path / "video.mp4"),
+        "versions": versions(),
+    }
+    write_json(folder.path / "manifest.json", manifest)
+    return report
+
+
+def expect(work: Work, segments: Sequence[Segment], inserted: int) -> None:
+    """Tell the progress bar what is to come."""
+    config = work.config
+    missing = sum(not work.folder.segment_path(s.index).exists() for s in segments)
+    seams = (len(segments) - 1) * config.seams.solver.steps * bool(config.seams.reach)
+    work.watch.expect(missing * config.segment.solver.steps + seams + inserted * config.insertion.solver.steps)

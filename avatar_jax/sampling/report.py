@@ -1,0 +1,107 @@
+"""report.json (what was made, how well, how fast) and manifest.json (from what, exactly)."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from avatar_jax.diffusion.guidance import Guidance
+from avatar_jax.metrics.quality import is_lifeless
+from avatar_jax.sampling.windows import Denoiser, Predict, Windows
+
+PACKAGES = ("avatar-jax", "jax", "jaxlib", "flax", "numpy", "av", "opencv-python-headless", "pillow")
+WATCHED = 400
+"""Small copies of frames kept for the check that a video is alive, spread over its length."""
+
+
+class Lifeless(RuntimeError):
+    """The finished frames are black, flat or frozen; such a video is never returned as a success."""
+
+
+@dataclass
+class Stopwatch:
+    """Wall seconds by stage, and one progress bar over all windows and noise levels with the time left."""
+
+    bar: tqdm
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        self.bar.set_description(name)
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+    def expect(self, window_steps: int) -> None:
+        """So much more work is known to come."""
+        self.bar.total = (self.bar.total or 0) + window_steps
+        self.bar.refresh()
+
+    def watching(self, denoise: Denoiser) -> Denoiser:
+        """The same denoiser, moving the bar."""
+
+        def bound(windows: Windows, guidance: Guidance) -> Predict:
+            predict = denoise(windows, guidance)
+
+            def counted(x: np.ndarray, t: float) -> np.ndarray:
+                clean = predict(x, t)
+                self.bar.update(len(windows))
+                return clean
+
+            return counted
+
+        return bound
+
+
+def progress_bar(quiet: bool) -> tqdm:
+    layout = "{desc:>14} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+    return tqdm(total=0, disable=quiet, bar_format=layout, dynamic_ncols=True, mininterval=0.2)
+
+
+@dataclass
+class FrameWatch:
+    """Passes frames through, hashes them and looks whether they live."""
+
+    expected: int
+    digest: Any = field(default_factory=hashlib.sha256)
+    thumbnails: list[np.ndarray] = field(default_factory=list)
+
+    def through(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The same frames.
+
+        Raises:
+          Lifeless: after the last of them, if they are black, flat or frozen.
+        """
+        every = max(1, self.expected // WATCHED)
+        for i, frame in enumerate(frames):
+            self.digest.update(frame.tobytes())
+            if i % every == 0:
+                self.thumbnails.append(frame[::4, ::4].copy())
+            yield frame
+        fault = is_lifeless(np.stack(self.thumbnails))
+        if fault:
+            raise Lifeless(f"the video came out {fault}; nothing was written")
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A config as JSON values."""
+    return asdict(value)

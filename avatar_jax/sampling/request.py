@@ -1,0 +1,89 @@
+"""What is asked for, checked and decoded before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from avatar_jax.director import storyline as storylines
+from avatar_jax.director.storyline import Storyline
+from avatar_jax.media import BadInput, Recording, load_audio, load_portrait
+from avatar_jax.media.face import Framing, frame_portrait, locate_face, parse_box
+from avatar_jax.timeline import Timeline, rate
+
+MODEL_FPS = Fraction(25, 2)
+"""Frames per second inside the cascade of the embedded model."""
+SLOWEST, FASTEST = MODEL_FPS, Fraction(48)
+
+Director = Callable[[np.ndarray, Recording, str], Storyline]
+"""(portrait RGB, recording, the user's words) -> storyline."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One video. Exactly one of `prompt` and `storyline` counts: a storyline replaces the director."""
+
+    image: Path
+    audio: Path
+    out: Path
+    prompt: str = ""
+    storyline: Path | None = None
+    fps: str = "25"
+    face: str | None = None
+    seed: int = 0
+    redo: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request's inputs, decoded."""
+
+    framing: Framing
+    recording: Recording
+    storyline: Storyline
+    timeline: Timeline
+
+
+def parse_fps(text: str) -> Fraction:
+    """Output rate; "30000/1001" and 29.97 are exact.
+
+    Raises:
+      BadInput: not a number, or outside SLOWEST .. FASTEST.
+    """
+    fix = "for example --fps 25 or --fps 30000/1001"
+    rule = f"frames per second from {float(SLOWEST):g} to {float(FASTEST):g}"
+    try:
+        fps = rate(float(text) if "/" not in text else text)
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise BadInput("--fps", text, rule, fix) from error
+    if not SLOWEST <= fps <= FASTEST:
+        raise BadInput("--fps", text, rule, fix)
+    return fps
+
+
+def prepare(request: Request, director: Director) -> Prepared:
+    """Decode and check every input.
+
+    Raises:
+      BadInput: for the first of the user's mistakes.
+    """
+    fps = parse_fps(request.fps)
+    if request.storyline is not None and request.prompt:
+        raise BadInput(
+            "--prompt and --storyline", "both", "a storyline replaces the prompt", "give one of them, or edit the file"
+        )
+    if not 0 <= request.seed < 2**32:
+        raise BadInput("--seed", request.seed, "a whole number from 0 to 4294967295", "for example --seed 1")
+    picture = load_portrait(request.image)
+    height, width = picture.shape[:2]
+    box, how = (parse_box(request.face, (width, height)), "given") if request.face else locate_face(picture)
+    framing = frame_portrait(picture, box, how)
+    recording = load_audio(request.audio)
+    if request.storyline is not None:
+        sound = storylines.Sound(samples=recording.samples, sample_rate=recording.sample_rate)
+        plan = storylines.load(request.storyline, sound)
+    else:
+        plan = director(framing.portrait, recording, request.prompt)
+    return Prepared(framing, recording, plan, Timeline(recording.samples, recording.sample_rate, fps, MODEL_FPS))

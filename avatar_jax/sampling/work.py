@@ -1,0 +1,91 @@
+"""What all stages of one video share: its inputs heard and looked at, the models bound to them, its folder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jax.sharding import Mesh
+
+from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
+from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
+from avatar_jax.models.reader import Reader
+from avatar_jax.models.segment import WindowConfig
+from avatar_jax.sampling.config import SampleConfig
+from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
+from avatar_jax.sampling.folder import (
+    OutputFolder,
+)
+from avatar_jax.sampling.pictures import Pictures, Readings, source_for
+from avatar_jax.sampling.report import Stopwatch
+from avatar_jax.sampling.request import MODEL_FPS, Director, Prepared, Request
+from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise
+
+LATENT = (PATCHES, PATCH_CHANNELS)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The trained networks, by part, and the hashes of their files."""
+
+    director: Director
+    audio: AudioEncoderConfig
+    audio_params: dict
+    window: WindowConfig
+    window_params: dict
+    codec: AvatarCodec
+    codec_params: dict
+    reader: Reader
+    reader_params: dict
+    hashes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all stages of one video share."""
+
+    config: SampleConfig
+    folder: OutputFolder
+    prepared: Prepared
+    denoise: Denoiser
+    noise: Noise
+    pictures: Pictures
+    portrait: Readings
+    shapes_T4: np.ndarray
+    watch: Stopwatch
+
+
+def begin(
+    request: Request,
+    prepared: Prepared,
+    models: Models,
+    config: SampleConfig,
+    mesh: Mesh,
+    folder: OutputFolder,
+    watch: Stopwatch,
+) -> Work:
+    """Hear the recording, look at the portrait, bind the denoiser to both."""
+    heard = encode_recording(models.audio_params, prepared.recording.mono, models.audio)
+    denoiser = StorylineDenoiser(
+        models.window,
+        models.window_params,
+        np.asarray(heard.features_BTM),
+        prepared.storyline,
+        float(MODEL_FPS),
+        mesh,
+        config.rows,
+    )
+    framing = prepared.framing
+    source = source_for(framing.portrait, config.size)
+    pictures = Pictures(
+        models.codec, models.codec_params, models.reader, models.reader_params, framing.small, source, config.size
+    )
+    return Work(
+        config,
+        folder,
+        prepared,
+        watch.watching(denoiser),
+        noise_of(request.seed, LATENT, FRAMES),
+        pictures,
+        pictures.read([pictures.portrait()]),
+        np.asarray(heard.shapes_BT4),
+        watch,
+    )

@@ -1,0 +1,218 @@
+"""One portrait, one recording, one wish -> a talking-avatar video of exactly the recording's length.
+
+    python sample.py --image P --audio A [--prompt T | --storyline S.json] --out DIR
+        [--fps 25] [--face x,y,w,h] [--seed N] [--mesh data=4,seq=2] [--weights DIR] [--dotted.override=value]
+    python sample.py --jobs jobs.jsonl --out DIR          many videos; run again to go on
+    python sample.py ... --out DIR --redo-segments 3,5    re-render these sub-clips of a finished video
+
+DIR gets video.mp4, storyline.json, blueprint.mp4, keyframes.png, keyframes/, segments/, report.json, manifest.json.
+Overrides name values of the config's `sample`, as in --segment.solver.steps=8. Exit status: 0; 2 for bad input; 1 where
+a video could not be made; 130 if interrupted (the same command goes on).
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from avatar_jax import config as configs
+from avatar_jax.media import BadInput
+from avatar_jax.mesh import parse_mesh, set_host_devices
+from avatar_jax.sampling.config import SampleConfig
+
+ROOT = Path(__file__).resolve().parent
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes are told in three lines, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput("wrong arguments", message, "see the first lines of sample.py", "python sample.py --help")
+
+
+def parser() -> Parser:
+    p = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    p.add_argument("--image", type=Path, help="portrait: a picture of one face")
+    p.add_argument("--audio", type=Path, help="speech or song, 0.2 seconds to 20 minutes")
+    p.add_argument("--prompt", default="", help="what should happen, in English, Chinese, Japanese or Korean")
+    p.add_argument("--storyline", type=Path, help="an edited storyline.json instead of a prompt")
+    p.add_argument("--out", type=Path, required=True, help="folder for the video and all that belongs to it")
+    p.add_argument("--jobs", type=Path, help="file with one request per line")
+    p.add_argument("--redo-segments", default="", metavar="I,J", help="numbers of sub-clips to make anew")
+    p.add_argument("--config", type=Path, default=ROOT / "configs" / "embedded.py")
+    p.add_argument("--weights", type=Path, help="folder of NAME.safetensors instead of the shipped ones")
+    p.add_argument("--director", default="rules", help="who writes the storyline: rules")
+    p.add_argument("--fps", default="25", help="frames per second, 12.5 to 48")
+    p.add_argument("--face", metavar="X,Y,W,H", help="box of the head in the portrait, in pixels")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--mesh", default="", help="for example data=4,seq=2; on CPU this many host devices are made")
+    p.add_argument("--speaker", action="append", help=argparse.SUPPRESS)
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        return run(arguments)
+    except (BadInput, configs.ConfigError) as mistake:
+        print(mistake, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def run(arguments: list[str] | None) -> int:
+    p = parser()
+    args, rest = p.parse_known_args(arguments)
+    check(args)
+    loaded = configs.load(args.config)
+    config = configs.override(getattr(loaded, "sample", SampleConfig()), rest, list(p._option_string_actions))
+    try:
+        parse_mesh(args.mesh)
+    except ValueError as error:
+        raise BadInput("--mesh", args.mesh, error, "for example --mesh data=4,seq=2") from error
+    set_host_devices(args.mesh)
+    use_compilation_cache()
+
+    from avatar_jax.mesh import make_mesh
+    from avatar_jax.sampling.jobs import run_jobs
+    from avatar_jax.sampling.pipeline import generate
+    from avatar_jax.sampling.report import Lifeless
+
+    try:
+        mesh = make_mesh(args.mesh)
+    except ValueError as error:
+        raise BadInput("--mesh", args.mesh, error, "use fewer devices") from error
+    models = load_models(args.weights, mesh)
+    if args.jobs is not None:
+        return tell_jobs(run_jobs(args.jobs, args.out, lambda request: generate(request, models, config, mesh)))
+    from avatar_jax.sampling.request import Request
+
+    request = Request(
+        image=args.image,
+        audio=args.audio,
+        out=args.out,
+        prompt=args.prompt,
+        storyline=args.storyline,
+        fps=args.fps,
+        face=args.face,
+        seed=args.seed,
+        redo=redo_numbers(args.redo_segments),
+    )
+    try:
+        tell(generate(request, models, config, mesh), args.out)
+    except Lifeless as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def check(args: argparse.Namespace) -> None:
+    """What can be said about the arguments before anything is loaded."""
+    if args.speaker:
+        raise BadInput("--speaker", args.speaker[0], "one speaker per video for now", "leave --speaker out")
+    if args.director != "rules":
+        raise BadInput("--director", args.director, "only the rule-based director is here so far", "--director rules")
+    if args.jobs is not None:
+        given = [n for n in ("image", "audio", "prompt", "storyline", "face") if getattr(args, n)]
+        if given or args.redo_segments:
+            name = given[0] if given else "redo-segments"
+            raise BadInput(f"--jobs with --{name}", "both", "the lines of the jobs file say it all", f"drop --{name}")
+    elif args.image is None or args.audio is None:
+        missing = "--image" if args.image is None else "--audio"
+        raise BadInput("wrong arguments", f"{missing} is missing", "--image and --audio, or --jobs", f"add {missing}")
+
+
+def redo_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")})) if text else ()
+    except ValueError as error:
+        raise BadInput("--redo-segments", text, "numbers of sub-clips", "for example --redo-segments 3,5") from error
+
+
+def use_compilation_cache() -> None:
+    """Compile once per machine, not once per run."""
+    import jax
+
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path("~/.cache/avatar_jax/jax").expanduser()))
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def load_models(weights: Path | None, mesh: Any) -> Any:
+    """The networks with the weights of a folder, or the shipped ones.
+
+    Raises:
+      BadInput: a file is missing or cannot be read.
+    """
+    from avatar_jax.director.rules import direct
+
+    from avatar_jax.models.audio_encoder import AudioEncoderConfig
+    from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+    from avatar_jax.models.reader import Reader, ReaderConfig
+    from avatar_jax.models.segment import WindowConfig
+    from avatar_jax.sampling.denoiser import on_mesh
+    from avatar_jax.sampling.folder import sha256
+    from avatar_jax.sampling.pipeline import Models
+    from avatar_jax.weights import ship
+
+    def part(name: str, default: Any) -> tuple[Any, dict, str]:
+        path = ship.shipped(name) if weights is None else weights / f"{name}.safetensors"
+        try:
+            params, note = ship.load(path)
+        except ship.WeightsError as error:
+            raise BadInput("weights", error.args[0].split("\n")[0], "audio, codec, gate, dit", "train them") from error
+        return sized(default, (note.get("config") or {}).get("model") or {}), params, sha256(path)
+
+    audio, audio_params, audio_hash = part("audio", AudioEncoderConfig())
+    codec, codec_params, codec_hash = part("codec", CodecConfig())
+    reader, reader_params, gate_hash = part("gate", ReaderConfig())
+    window, window_params, dit_hash = part("dit", WindowConfig())
+    hashes = {"audio": audio_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
+    return Models(
+        direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec), codec_params,
+        Reader(reader), reader_params, hashes,
+    )  # fmt: skip
+
+
+def sized(default: Any, note: dict[str, Any]) -> Any:
+    """A model's config with the sizes that its weights were trained with."""
+    changes = {}
+    for field in fields(default):
+        if field.name in note and field.name != "dtype":
+            value, now = note[field.name], getattr(default, field.name)
+            changes[field.name] = sized(now, value) if is_dataclass(now) else _like(now, value)
+    return replace(default, **changes)
+
+
+def _like(now: Any, value: Any) -> Any:
+    return tuple(value) if isinstance(now, tuple) else value
+
+
+def tell(report: dict[str, Any], out: Path) -> None:
+    """What was made, and where the time went."""
+    if report.get("already_complete"):
+        print(f"{out / 'video.mp4'} is complete already; use another --out or --seed for another video")
+        return
+    print(f"{out / 'video.mp4'}: {report['frames']} frames at {report['fps']} fps, {report['seconds']:.2f} s of sound")
+    for name, seconds in report["timings_s"].items():
+        print(f"  {name:<12}{seconds:8.2f} s")
+    follows = report["mouth_follows_sound"]
+    print(f"  {report['seconds_per_video_second']:.2f} s per second of video, {report['peak_rss_mb']} MB at most")
+    print(f"  mouth follows sound {follows if follows is not None else 'n/a'} (as the gate's reader sees it)")
+
+
+def tell_jobs(results: Any) -> int:
+    """One line per job; the status of the whole."""
+    status = 0
+    for result in results:
+        first = result.get("error", result.get("video", "")).split("\n")[0]
+        print(f"{result['name']}: {result['status']} ({result['took_s']} s) {first}")
+        status = max(status, {"done": 0, "failed": 1, "bad input": 2}[result["status"]])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
