@@ -1,15 +1,16 @@
 """Recordings from any sound or video file: mono float samples for the models, the exact length of the original."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
 from jaxtyping import Float32
 
 from avatar_jax.media.errors import BadInput
@@ -60,7 +61,7 @@ def load_audio(path: str | Path) -> Recording:
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             return _decode(path, container)
-    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+    except (FFmpegError, OSError, UnicodeError) as error:
         got = f"not a sound file that can be read ({error})"
         raise BadInput(f"recording {path}", got, f"a whole {KINDS} file", "convert it to wav") from error
 
@@ -84,23 +85,23 @@ def _require_whole_wav(path: Path) -> None:
             file.seek(length + length % 2, 1)
 
 
-def _decode(path: Path, container: av.container.InputContainer) -> Recording:
+def _decode(path: Path, container: InputContainer) -> Recording:
     if not container.streams.audio:
         raise BadInput(f"recording {path}", "a file without sound", "it needs a sound stream", "choose another file")
     stream = container.streams.audio[0]
     resampler = AudioResampler(format="fltp", layout="mono", rate=MODEL_RATE)
     parts: list[np.ndarray] = []
-    samples, sample_rate, failure = 0, 0, None
-    frames = _frames(container, stream)
-    for frame in frames:
-        if isinstance(frame, av.error.FFmpegError):
-            failure = frame
-            break
-        sample_rate = sample_rate or frame.sample_rate
-        samples += frame.samples
-        if Fraction(samples, sample_rate) > LONGEST:
-            _refuse_length(path, f"more than {float(LONGEST) / 60:g} minutes")
-        parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+    samples, sample_rate = 0, 0
+    failure: FFmpegError | None = None
+    try:
+        for frame in container.decode(stream):
+            sample_rate = sample_rate or frame.sample_rate
+            samples += frame.samples
+            if Fraction(samples, sample_rate) > LONGEST:
+                _refuse_length(path, f"more than {float(LONGEST) / 60:g} minutes")
+            parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+    except FFmpegError as error:
+        failure = error
     announced = _announced_seconds(container, stream)
     if samples == 0:
         got = "no sound could be decoded" if failure is None else f"damaged sound ({failure})"
@@ -116,15 +117,7 @@ def _decode(path: Path, container: av.container.InputContainer) -> Recording:
     return Recording(_fit(path, np.concatenate(parts), seconds), samples, sample_rate, path)
 
 
-def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[AudioFrame | Exception]:
-    """Decoded frames; a decoding error ends them and comes out as the last item."""
-    try:
-        yield from container.decode(stream)
-    except av.error.FFmpegError as error:
-        yield error
-
-
-def _announced_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> Fraction | None:
+def _announced_seconds(container: InputContainer, stream: AudioStream) -> Fraction | None:
     """What the header says, where it is worth believing: formats with an index, and wav whose size field is set."""
     believable = {"wav", "mov", "mp4", "m4a", "flac", "ogg", "matroska", "webm"}
     if not believable & set(container.format.name.split(",")):

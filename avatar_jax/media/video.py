@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
+from av.container import OutputContainer
 from jaxtyping import UInt8
 
 from avatar_jax.media.errors import BadInput, unwritable
@@ -57,7 +58,7 @@ def write_video(
 
 
 def _encode(
-    container: av.container.OutputContainer,
+    container: OutputContainer,
     frames: Iterable[np.ndarray],
     fps: Fraction,
     count: int | None,
@@ -69,15 +70,15 @@ def _encode(
     # Frame i shows the instant i / fps exactly, whatever the rate.
     video.codec_context.time_base = 1 / fps
     sound = _Sound(container, audio) if audio is not None else None
-    written = 0
+    written, shape = 0, (0, 0, 3)
     for image in frames:
         if written == 0:
-            height, width = image.shape[:2]
-            if image.shape != (height, width, 3) or height % 2 or width % 2 or image.dtype != np.uint8:
-                raise ValueError(f"frame 0 is {image.dtype} {image.shape}; frames are uint8 [even H, even W, 3]")
-            video.width, video.height = width, height
-        if image.shape != (height, width, 3):
-            raise ValueError(f"frame {written} is {image.shape}; all frames are {(height, width, 3)}")
+            shape = image.shape
+            if image.ndim != 3 or shape[2] != 3 or shape[0] % 2 or shape[1] % 2 or image.dtype != np.uint8:
+                raise ValueError(f"frame 0 is {image.dtype} {shape}; frames are uint8 [even H, even W, 3]")
+            video.height, video.width = shape[:2]
+        if image.shape != shape:
+            raise ValueError(f"frame {written} is {image.shape}; all frames are {shape}")
         if written == count:
             raise ValueError(f"more than the {count} frames of the timeline")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
@@ -97,7 +98,7 @@ def _encode(
 class _Sound:
     """The original sound, decoded and encoded in step with the pictures so that neither waits in memory."""
 
-    def __init__(self, container: av.container.OutputContainer, path: str | Path):
+    def __init__(self, container: OutputContainer, path: str | Path):
         self.container = container
         self.source = av.open(str(path), metadata_errors="ignore")
         origin = self.source.streams.audio[0]

@@ -6,6 +6,7 @@ never claims more than excitement, calm or neutral. It needs NumPy alone and han
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,8 +39,8 @@ class Heard:
 
     @property
     def singing(self) -> bool:
-        """Long steady notes; speech glides."""
-        return self.steadiness > 0.5
+        """Long steady notes that are not all the same; speech glides, and a monotonous voice is no song."""
+        return self.steadiness > 0.5 and self.pitch_sd > 1
 
     def arousal(self, start: Fraction, end: Fraction) -> float:
         """About -2 (low) to 2 (high); 0 is an everyday voice. The span is compared with the whole recording."""
@@ -71,7 +72,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int, bool]]:
     """(start, end, flag) of every stretch of equal flags."""
     edges = np.flatnonzero(np.diff(flags)) + 1
     bounds = [0, *edges.tolist(), len(flags)]
-    return [(a, b, bool(flags[a])) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a]
+    return [(a, b, bool(flags[a])) for a, b in pairwise(bounds) if b > a]
 
 
 def _without_clicks(voiced: np.ndarray) -> np.ndarray:

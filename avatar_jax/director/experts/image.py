@@ -54,8 +54,9 @@ def look(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None) -> Seen:
     colour = name_colour(np.median(border, axis=0))
     share = None if box is None else box[3] / rgb.shape[0]
     size = "" if share is None else ", close" if share > 0.6 else ", from afar" if share < 0.25 else ""
+    made = "drawn" if equal > FLAT_SHARE else "photographed or painted"
     return Seen(
-        character=f"one {'drawn' if equal > FLAT_SHARE else 'photographed or painted'} character facing the viewer{size}",
+        character=f"one {made} character facing the viewer{size}",
         background=f"a {'busy' if border.std(axis=0).mean() > BUSY else 'plain'} {colour} background",
         style="flat drawing" if equal > FLAT_SHARE else "photograph or painting",
         head_share=share,
