@@ -60,9 +60,8 @@ def _write(options: argparse.Namespace) -> None:
     storyline = direct(load_audio(options.audio), portrait, options.prompt, box)
     storyline.save(options.out)
     for shot in storyline.shots:
-        print(
-            f"{shot.start:>9} - {shot.end:>9} s  {shot.voice:<9} {shot.emotion} {shot.intensity:.1f}, {shot.action}, {shot.camera}"
-        )
+        says = f"{shot.voice:<9} {shot.emotion} {shot.intensity:.1f}, {shot.action}, {shot.camera}"
+        print(f"{shot.start:>9} - {shot.end:>9} s  {says}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ disagree the storyline records what was chosen, what was rejected and why; what 
 defaults and listed under `inferred`. The resolution is that of SPEC.md (Director); the rules are ours.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -53,19 +54,19 @@ MOST_RECORDS = 200
 class Notes:
     """What the storyline will say about how it was made."""
 
-    evidence: list[Evidence] = field(default_factory=list)
+    evidence: dict[tuple[str, str], Evidence] = field(default_factory=dict)
     inferred: list[str] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
+    conflicts: dict[tuple[str, str, str], Conflict] = field(default_factory=dict)
 
     def saw(self, expert: str, finding: str, seen_in: str) -> None:
-        note = Evidence.model_validate({"expert": expert, "finding": finding[:300], "seen_in": seen_in[:300]})
-        if note not in self.evidence:
-            self.evidence.append(note)
+        if len(self.evidence) < MOST_RECORDS:
+            note = Evidence.model_validate({"expert": expert, "finding": finding[:300], "seen_in": seen_in[:300]})
+            self.evidence.setdefault((note.finding, note.seen_in), note)
 
     def clash(self, path: str, chosen: str, rejected: str, reason: str) -> None:
-        note = Conflict(path=path, chosen=chosen[:300], rejected=rejected[:300], reason=reason)
-        if note not in self.conflicts:
-            self.conflicts.append(note)
+        if len(self.conflicts) < MOST_RECORDS:
+            note = Conflict(path=path, chosen=chosen[:300], rejected=rejected[:300], reason=reason)
+            self.conflicts.setdefault((path, note.chosen, note.rejected), note)
 
 
 def direct(
@@ -79,7 +80,8 @@ def direct(
     wish, heard, seen = read_wish(prompt), hear(recording), look(portrait, box)
     notes = Notes()
     slots, left_out = lay_out(wish, recording.seconds, heard.silences)
-    notes.conflicts += left_out
+    for lost in left_out:
+        notes.clash(lost.path, lost.chosen, lost.rejected, lost.reason)
     shots: list[Shot] = []
     carried: Finding | None = None
     acted = False
@@ -111,9 +113,9 @@ def direct(
             **settings,
             **wish.settings,
             "shots": shots,
-            "evidence": notes.evidence[:MOST_RECORDS],
+            "evidence": list(notes.evidence.values()),
             "inferred": notes.inferred[:MOST_RECORDS],
-            "conflicts": notes.conflicts[:MOST_RECORDS],
+            "conflicts": list(notes.conflicts.values()),
         }
     )
 
@@ -154,11 +156,13 @@ def _voices(slot: Slot, heard: Heard) -> list[tuple[Fraction, Fraction, str]]:
     """The slot cut where the voice falls silent or returns; pieces under SHORTEST join the one before."""
     voice = "singing" if heard.singing else "speaking"
     edges = {slot.start, slot.end}
-    for start, end in heard.silences:
+    silences = [s for s in heard.silences if s[0] < slot.end and s[1] > slot.start]
+    for start, end in silences:
         edges |= {t for t in (start, end) if slot.start < t < slot.end}
     pieces: list[tuple[Fraction, Fraction, str]] = []
     for a, b in pairwise(sorted(edges)):
-        silent = any(start <= a and b <= end for start, end in heard.silences)
+        before = bisect_right(silences, a, key=lambda s: s[0]) - 1
+        silent = before >= 0 and b <= silences[before][1]
         name = "listening" if silent else voice
         if pieces and (b - a < SHORTEST or pieces[-1][2] == name):
             pieces[-1] = (pieces[-1][0], b, pieces[-1][2])

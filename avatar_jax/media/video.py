@@ -1,6 +1,7 @@
 """Finished videos: frames streamed into H.264 beside the original sound, whole or not at all; and back to frames."""
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 from av.container import OutputContainer
+from av.error import FFmpegError
 from jaxtyping import UInt8
 
 from avatar_jax.media.errors import BadInput, unwritable
@@ -49,6 +51,10 @@ def write_video(
         with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             written = _encode(container, frames, Fraction(fps), count, audio, crf)
         part.replace(path)
+    except FFmpegError as error:
+        if error.errno in errno.errorcode:
+            raise unwritable(path, OSError(error.errno, error.strerror)) from error
+        raise BadInput(f"recording {audio}", f"damaged sound ({error})", "a whole file", "convert it to wav") from error
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -144,6 +150,6 @@ def read_frames(path: str | Path) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
                 raise BadInput(f"video {path}", "no picture in it", "a video file", "choose another file")
             for frame in container.decode(container.streams.video[0]):
                 yield frame.to_ndarray(format="rgb24")
-    except OSError as error:
+    except (OSError, FFmpegError) as error:
         got = "no such file" if not path.exists() else f"not a video that can be read ({error})"
         raise BadInput(f"video {path}", got, "a whole mp4 file", "make it again") from error

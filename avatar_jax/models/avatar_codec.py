@@ -111,6 +111,14 @@ def canonical_to_portrait(pose_BZ: Float[Array, "B 8"]) -> Float[Array, "B 4 4"]
     return chain(poses.screen_to_portrait(pose_BZ), poses.portrait_to_screen(pose_BZ)[:, 3:])
 
 
+def palette(portrait: Pictures) -> Float[Array, "B 6"]:
+    """Mean colours of the middle of the face and of the chest: a hand that rises has them, wherever it is."""
+    side = portrait.shape[1]
+    face, chest = (slice(int(low * side), int(high * side)) for low, high in ((0.42, 0.64), (0.88, 1.0)))
+    middle = slice(int(0.4 * side), int(0.6 * side))
+    return jnp.concatenate([portrait[:, rows, middle].mean((1, 2)) for rows in (face, chest)], axis=-1)
+
+
 class Residual(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x))))))."""
 
@@ -192,7 +200,8 @@ class Decoder(nn.Module):
         points_16 = self.read_points(upsample(coarse, 4), 0.1, layers, window, 4)
         half = jax.image.resize(portrait, (portrait.shape[0], PICTURE // 2, PICTURE // 2, 3), "linear", antialias=True)
         warped = space_to_depth(sample_batch(half, points_16), 2)
-        x = jnp.concatenate([depth_to_space(self.rise[1](features), 2), warped], axis=-1)
+        colours = jnp.broadcast_to(palette(portrait)[:, None, None], (*warped.shape[:3], 6))
+        x = jnp.concatenate([depth_to_space(self.rise[1](features), 2), warped, colours], axis=-1)
         x = self.sharp[0](nn.silu(x))
         x = x + self.sharp[1](nn.silu(x))
         out = self.fine(nn.silu(x))

@@ -10,15 +10,15 @@ import numpy as np
 from avatar_jax.director import storyline as storylines
 from avatar_jax.director.storyline import Storyline
 from avatar_jax.media import BadInput, Recording, load_audio, load_portrait
-from avatar_jax.media.face import Framing, frame_portrait, locate_face, parse_box
+from avatar_jax.media.face import Box, Framing, frame_portrait, locate_face, parse_box
 from avatar_jax.timeline import Timeline, rate
 
 MODEL_FPS = Fraction(25, 2)
 """Frames per second inside the cascade of the embedded model."""
 SLOWEST, FASTEST = MODEL_FPS, Fraction(48)
 
-Director = Callable[[np.ndarray, Recording, str], Storyline]
-"""(portrait RGB, recording, the user's words) -> storyline."""
+Director = Callable[[Recording, np.ndarray, str, Box | None], Storyline]
+"""(recording, picture RGB, the user's words, box of the head in the picture) -> storyline."""
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,5 @@ def prepare(request: Request, director: Director) -> Prepared:
         sound = storylines.Sound(samples=recording.samples, sample_rate=recording.sample_rate)
         plan = storylines.load(request.storyline, sound)
     else:
-        plan = director(framing.portrait, recording, request.prompt)
+        plan = director(recording, picture, request.prompt, box)
     return Prepared(framing, recording, plan, Timeline(recording.samples, recording.sample_rate, fps, MODEL_FPS))

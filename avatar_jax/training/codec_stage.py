@@ -116,15 +116,21 @@ def bumps(landmarks: jax.Array) -> jax.Array:
     return 1 + 5 * jnp.minimum(eyes, 1) + 4 * bump(landmarks[:, 0:2], 0.13, 0.09)
 
 
-def random_window(key: jax.Array, landmarks: jax.Array) -> Window:
-    """Half of the windows are around the face, the others anywhere."""
+def random_window(key: jax.Array, landmarks: jax.Array, changed: jax.Array) -> Window:
+    """A third of the windows are around the face, a third where most has `changed` [B, Y, X, 1], the others anywhere."""
     batch, room = landmarks.shape[0], 16 - WINDOW_CELLS
-    which, near, far = jax.random.split(key, 3)
+    which, near, far, luck = jax.random.split(key, 4)
     face = (landmarks[:, 0:2] + landmarks[:, 3:5] + landmarks[:, 5:7]) / 3
     cell = jnp.round((face[:, ::-1] - LOW) / (HIGH - LOW) * 16 - WINDOW_CELLS / 2).astype(jnp.int32)
     around = jnp.clip(cell + jax.random.randint(near, (batch, 2), -1, 2), 0, room)
     anywhere = jax.random.randint(far, (batch, 2), 0, room + 1)
-    return Window(jnp.where(jax.random.bernoulli(which, 0.5, (batch, 1)), around, anywhere), WINDOW_CELLS)
+    per_cell = changed.reshape(batch, 16, PIXELS_PER_CELL, 16, PIXELS_PER_CELL).mean((2, 4))
+    shape = (1, WINDOW_CELLS, WINDOW_CELLS)
+    total = jax.lax.reduce_window(per_cell, 0.0, jax.lax.add, shape, (1, 1, 1), "VALID").reshape(batch, -1)
+    most = jnp.argmax(4 * jnp.log(total + 1e-3) + jax.random.gumbel(luck, total.shape), axis=-1)
+    there = jnp.stack(jnp.divmod(most, room + 1), axis=-1).astype(jnp.int32)
+    kind = jax.random.uniform(which, (batch, 1))
+    return Window(jnp.where(kind < 0.33, around, jnp.where(kind < 0.66, there, anywhere)), WINDOW_CELLS)
 
 
 def counted(window: Window) -> jax.Array:
@@ -145,11 +151,12 @@ def codec_loss(codec: AvatarCodec, params: Any, batch: dict[str, jax.Array], key
     count = portrait.shape[0]
     amount = jax.random.uniform(amount_key, (count, 1, 1, 1), maxval=NOISE)
     noise = amount * jax.random.normal(noise_key, (count, CELLS, CELLS, CHANNELS))
-    window = random_window(window_key, marks)
+    changed = seen * jnp.abs(canonical - on_canvas(portrait)).mean(-1, keepdims=True)
+    window = random_window(window_key, marks, changed)
     rgb, mask, points = codec.apply({"params": params}, canonical, portrait, batch["pose"], noise, window)
     warped = sample_batch(portrait, points)
     target, seen = window.cut(canonical, PIXELS_PER_CELL), window.cut(seen, PIXELS_PER_CELL)
-    changed = jnp.abs(target - window.cut(on_canvas(portrait), PIXELS_PER_CELL)).mean(-1, keepdims=True)
+    changed = window.cut(changed, PIXELS_PER_CELL)
     known = seen * counted(window)
     weight = known * (window.cut(bumps(marks), PIXELS_PER_CELL) + 3 * jnp.minimum(changed, 1))
     weight = weight / weight.mean()

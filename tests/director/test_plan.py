@@ -1,6 +1,7 @@
 """Local prompts and the weights of shots in time."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from avatar_jax.director.storyline import ACTIONS, CAMERAS, EMOTIONS, GAZES, Sho
 
 
 def storyline(*edges: float) -> Storyline:
-    shots = [Shot(start=a, end=b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    shots = [Shot(start=a, end=b) for a, b in pairwise(edges)]
     return Storyline(sound=Sound(samples=round(edges[-1] * 1000), sample_rate=1000), shots=shots)
 
 

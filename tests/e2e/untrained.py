@@ -31,7 +31,7 @@ def drawn(shapes: dict, scale: float = 0.7) -> dict:
     return jax.tree.map(draw, nn.unbox(shapes))
 
 
-def plain_director(portrait: np.ndarray, recording: Recording, prompt: str) -> Storyline:
+def plain_director(recording: Recording, picture: np.ndarray, prompt: str, box: object) -> Storyline:
     return one_shot(recording.samples, recording.sample_rate, emotion="joy", intensity=0.6)
 
 

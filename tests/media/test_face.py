@@ -16,7 +16,7 @@ def picture(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarr
     return rgb
 
 
-@pytest.mark.parametrize("box", [(200, 100, 160, 200), (0, 0, 90, 110), (500, 350, 130, 160)])
+@pytest.mark.parametrize("box", [(200, 100, 160, 200), (6, 6, 90, 110), (500, 350, 130, 160)])
 def test_the_head_lands_where_the_models_expect_it(box: tuple[int, int, int, int]) -> None:
     framing = frame_portrait(picture(640, 520, box), box, "given")
     red = framing.small[..., 0] > 150
@@ -77,3 +77,22 @@ def test_a_bad_face_option(text: str) -> None:
 
 def test_a_good_face_option() -> None:
     assert parse_box("120,80,300, 360", (640, 480)) == (120, 80, 300, 360)
+
+
+def test_a_picture_that_is_framed_already_is_left_alone() -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
+    off = (0.31 * 256, 0.21 * 256, 0.38 * 256, 0.46 * 256)
+    np.testing.assert_array_equal(frame_portrait(rgb, off, "detector").portrait, rgb)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_our_own_portraits_keep_their_framing(seed: int) -> None:
+    from data_pipeline.synthetic.identity import make_identity
+    from data_pipeline.synthetic.render import landmarks, portrait
+
+    identity = make_identity(10_000_000 + seed)
+    rgb = portrait(identity, 256)
+    x0, y0, x1, y1 = (256 * v for v in landmarks(identity)["face_box"])
+    box, how = locate_face(rgb, lambda _: (x0, y0, x1 - x0, y1 - y0))
+    assert how == "reader"
+    np.testing.assert_array_equal(frame_portrait(rgb, box, how).portrait, rgb)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from avatar_jax.media.face import Box
+from avatar_jax.media.face import Box, is_drawn
 
 COLOURS = {
     "black": (20, 20, 20),
@@ -24,8 +24,6 @@ COLOURS = {
     "brown": (120, 80, 50),
     "beige": (225, 205, 175),
 }
-FLAT_SHARE = 0.6
-"""Share of neighbouring pixels with equal colour, above which a picture is a drawing: cameras leave noise."""
 BUSY = 28.0
 """Grey-level spread of the border, above which a background is a scene and not a plain wall."""
 
@@ -44,7 +42,6 @@ def look(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None) -> Seen:
     """Describe a portrait whose head lies in `box`."""
     scale = min(1.0, 256 / max(rgb.shape[:2]))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
-    equal = (np.abs(np.diff(small.astype(np.int16), axis=1)).max(-1) <= 1).mean()
     height, width = small.shape[:2]
     rim = max(1, width // 12)
     # The upper rim and both sides above the shoulders: below them lie clothes.
@@ -54,11 +51,12 @@ def look(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None) -> Seen:
     colour = name_colour(np.median(border, axis=0))
     share = None if box is None else box[3] / rgb.shape[0]
     size = "" if share is None else ", close" if share > 0.6 else ", from afar" if share < 0.25 else ""
-    made = "drawn" if equal > FLAT_SHARE else "photographed or painted"
+    drawn = is_drawn(rgb)
+    made = "drawn" if drawn else "photographed or painted"
     return Seen(
         character=f"one {made} character facing the viewer{size}",
         background=f"a {'busy' if border.std(axis=0).mean() > BUSY else 'plain'} {colour} background",
-        style="flat drawing" if equal > FLAT_SHARE else "photograph or painting",
+        style="drawing" if drawn else "photograph or painting",
         head_share=share,
     )
 

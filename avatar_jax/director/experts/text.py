@@ -131,8 +131,8 @@ def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Clauses of a sentence, parted further before every timing word that has its own content after it."""
     pieces = []
     for a, b in _spans(text, _COMMA, start, end):
-        marks = [m[1] for m in _markers(text, a, b)]
-        cuts = [at for at in marks if at > a and _findings(text, a, at) and _findings(text, at, b)]
+        places = [f.at for f in _findings(text, a, b)]
+        cuts = [at for _, at in _markers(text, a, b) if places and a < at <= places[-1] and places[0] < at]
         edges = [a, *cuts, b]
         pieces += pairwise(edges)
     return pieces
@@ -140,16 +140,19 @@ def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 def _markers(text: str, a: int, b: int) -> list[tuple[Timing, int]]:
     """Timing words of text[a:b] by place; a longer or earlier-listed one hides those inside it."""
-    found: list[tuple[Timing, int, int]] = []
+    found: list[tuple[Timing, int]] = []
+    taken = bytearray(b - a)
     for kind, pattern in TIMINGS:
         for match in pattern.finditer(text, a, b):
-            if all(match.end() <= s or match.start() >= e for _, s, e in found):
+            if not any(taken[match.start() - a : match.end() - a]):
+                taken[match.start() - a : match.end() - a] = b"\1" * (match.end() - match.start())
                 numbers = [float(n) for n in match.groups() if n]
-                timing: Timing = (kind, *[*numbers, 0.0, 0.0][:2])
+                first, second = [*numbers, 0.0, 0.0][:2]
+                timing: Timing = (kind, first, second)
                 if kind == "first":
                     timing = ("span", 0.0, numbers[0])
-                found.append((timing, match.start(), match.end()))
-    return [(timing, start) for timing, start, _ in sorted(found, key=lambda item: item[1])]
+                found.append((timing, match.start()))
+    return sorted(found, key=lambda item: item[1])
 
 
 def _marker(text: str, a: int, b: int) -> tuple[Timing, int] | None:
@@ -165,15 +168,18 @@ def _findings(text: str, a: int, b: int) -> list[Finding]:
     for kind, value, amount, pattern in LEXICON:
         found += [(m.start(), m.end(), kind, value, amount) for m in pattern.finditer(text, a, b)]
     chosen: list[tuple[int, int, str, str, float | None]] = []
+    taken = bytearray(b - a)
     for item in sorted(found, key=lambda f: f[0] - f[1]):
-        if all(item[1] <= other[0] or item[0] >= other[1] for other in chosen):
+        start, end = item[0] - a, item[1] - a
+        if not any(taken[start:end]):
+            taken[start:end] = b"\1" * (end - start)
             chosen.append(item)
     chosen.sort()
     out = []
     for i, (start, end, kind, value, amount) in enumerate(chosen):
         before = text[chosen[i - 1][1] if i else a : start]
         after = text[end : chosen[i + 1][0] if i + 1 < len(chosen) else b]
-        negated = kind != "motion" and value != "static" and _is_negated(text[a:start], after)
+        negated = kind != "motion" and value != "static" and _is_negated(text[max(a, start - 60) : start], after[:20])
         if amount is None and kind in ("emotion", "camera"):
             amount = _amount(kind, before, after)
         out.append(Finding(kind, value, amount, negated, text[start:end], start))
@@ -195,7 +201,7 @@ def _share_degrees(findings: list[Finding]) -> list[Finding]:
 
 
 def _is_negated(before: str, after: str) -> bool:
-    return any(p.search(before[-60:]) for p in BEFORE) or any(p.search(after) for p in AFTER)
+    return any(p.search(before) for p in BEFORE) or any(p.search(after) for p in AFTER)
 
 
 def _amount(kind: str, before: str, after: str) -> float | None:
