@@ -148,7 +148,6 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
       BadInput: a file is missing or cannot be read.
     """
     from avatar_jax.director.rules import direct
-
     from avatar_jax.models.audio_encoder import AudioEncoderConfig
     from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
     from avatar_jax.models.reader import Reader, ReaderConfig

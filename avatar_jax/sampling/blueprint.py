@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from avatar_jax.diffusion.flow import velocity_from_x0
-from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, windows_at
+from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, euler_step, windows_at
 
 
 @dataclass(frozen=True)
@@ -72,5 +71,5 @@ def sample_blueprint(denoise: Denoiser, noise: Noise, plan: BlueprintPlan, confi
     predict = denoise(windows, config.solver.guidance)
     for now, then in pairwise(config.solver.levels):
         clean_NPC = average(plan, predict(x_NPC[plan.index_BT], float(now)))
-        x_NPC = x_NPC + (then - now) * velocity_from_x0(x_NPC, clean_NPC, now)
+        x_NPC = euler_step(x_NPC, clean_NPC, now, then)
     return x_NPC[: plan.frames].astype(np.float32)

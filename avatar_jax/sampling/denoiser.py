@@ -6,6 +6,7 @@ shorter ones are filled up. On a mesh the rows are split over its data axis and 
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,12 +65,12 @@ class StorylineDenoiser:
             lambda c: c.replace(text_ids_BSL=np.zeros_like(c.text_ids_BSL)),
             lambda c: c.replace(audio_BTUM=np.zeros_like(c.audio_BTUM)),
         )
-        weights = [np.float32(weight) for weight, _ in parts]
+        weights = np.array([weight for weight, _ in parts], np.float32)
         joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[condition for _, condition in parts])
 
         def predict(x_BTPC: np.ndarray, t: float) -> np.ndarray:
             clean = self._run(np.concatenate([x_BTPC] * len(parts)), t, joined)
-            return sum(w * part for w, part in zip(weights, np.split(clean, len(parts)), strict=True))
+            return np.einsum("n,nBTPC->BTPC", weights, clean.reshape(len(parts), *x_BTPC.shape))
 
         return predict
 
@@ -89,15 +90,16 @@ class StorylineDenoiser:
         # An instant whose own shot was dropped listens to the others equally.
         total = weights_BTS.sum(axis=-1, keepdims=True)
         weights_BTS = np.where(total > 0, weights_BTS / np.maximum(total, 1e-6), 1 / SHOTS).astype(np.float32)
-        return WindowConditions(
-            known_BTPC=windows.known_BTPC,
-            known_mask_BT=windows.known_BT,
+        arrays: dict[str, Any] = {
+            "known_BTPC": windows.known_BTPC,
+            "known_mask_BT": windows.known_BT,
             # Only differences matter; near zero they are exact in float32 however long the recording is.
-            times_BT=(windows.times_BT - windows.times_BT[:, :1]).astype(np.float32),
-            text_ids_BSL=ids_BSL,
-            shot_weights_BTS=weights_BTS,
-            audio_BTUM=sound.reshape(B, T, *sound.shape[1:]).astype(np.float32),
-        )
+            "times_BT": (windows.times_BT - windows.times_BT[:, :1]).astype(np.float32),
+            "text_ids_BSL": ids_BSL,
+            "shot_weights_BTS": weights_BTS,
+            "audio_BTUM": sound.reshape(B, T, *sound.shape[1:]).astype(np.float32),
+        }
+        return WindowConditions(**arrays)
 
     def _run(self, x_BTPC: np.ndarray, t: float, cond: WindowConditions) -> np.ndarray:
         size = rows_for(self.mesh, self.rows)

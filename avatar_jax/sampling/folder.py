@@ -52,7 +52,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_whole(path, buffer.getvalue())
 
 

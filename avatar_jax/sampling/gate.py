@@ -23,8 +23,8 @@ class GateConfig:
     """`every`: model frames from one frame read to the next; limits of a good sub-clip; tries after the first."""
 
     every: int = 3
-    identity: float = 0.5
-    clarity: float = 0.4
+    identity: float = 0.65
+    clarity: float = 0.5
     mouth: float = 0.35
     retries: int = 1
 

@@ -38,7 +38,9 @@ def draw_keyframes(
         axes.plot(seconds[chosen], values[chosen], "o", color="tab:red", markersize=5)
         if floor is not None:
             axes.axhline(floor, color="tab:red", linewidth=0.7, linestyle=":")
-        axes.set(ylim=(-0.05, 1.05), ylabel=f"{name}\nweight {weight:g}")
+        axes.set(
+            xlim=(-0.02 * seconds[-1], 1.02 * seconds[-1]), ylim=(-0.05, 1.05), ylabel=f"{name}\nweight {weight:g}"
+        )
         axes.set_xlabel("seconds" if row == len(rows) - 1 else "")
     figure.suptitle("Key frames (red) among the candidates (blue) near each split point of the blueprint")
     for place, i in enumerate(np.unique(np.linspace(0, len(chosen) - 1, min(SHOWN, len(chosen))).round().astype(int))):

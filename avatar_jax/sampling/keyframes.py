@@ -26,9 +26,9 @@ class KeyframeConfig:
     motion: float = 0.5
     occlusion: float = 1.0
     clarity: float = 1.0
-    identity_floor: float = 0.4
-    occlusion_floor: float = 0.5
-    clarity_floor: float = 0.35
+    identity_floor: float = 0.65
+    occlusion_floor: float = 0.6
+    clarity_floor: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import cv2
 import jax
@@ -32,7 +33,7 @@ def _decode(codec: AvatarCodec, params: dict, latents: jax.Array, small: jax.Arr
 def _read(reader: Reader, params: dict, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
     x = frames.astype(jnp.float32) / 127.5 - 1
     x = jax.image.resize(x, (x.shape[0], PICTURE, PICTURE, 3), "linear", antialias=True)
-    reading = reader.apply({"params": params}, x)
+    reading: Any = reader.apply({"params": params}, x)
     return reading.values, reading.identity
 
 

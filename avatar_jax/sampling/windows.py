@@ -5,14 +5,13 @@ and text at the windows' own instants) and then called at every noise level. Tim
 real-valued, on the recording's own clock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from avatar_jax.diffusion.flow import velocity_from_x0
 from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.diffusion.schedule import sigmas
 
@@ -36,11 +35,6 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.times_BT)
-
-    def pick(self, rows: Sequence[int]) -> "Windows":
-        """Some of the windows, in this order."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Windows(**{name: None if value is None else value[list(rows)] for name, value in fields.items()})
 
     def hinted(self, hint_BTPC: np.ndarray, hint_BT: np.ndarray) -> "Windows":
         return replace(self, hint_BTPC=hint_BTPC.astype(np.float32), hint_BT=hint_BT.astype(np.float32))
@@ -87,13 +81,18 @@ def pull(windows: Windows, x0_BTPC: np.ndarray, t: float) -> np.ndarray:
     return x0_BTPC + share * (windows.hint_BTPC - x0_BTPC)
 
 
+def euler_step(x: np.ndarray, clean: np.ndarray, now: float, then: float) -> np.ndarray:
+    """From noise level `now` to `then` along the line that ends in `clean` (diffusion/flow.py, on the host)."""
+    return x + (then - now) / now * (x - clean)
+
+
 def solve(denoise: Denoiser, windows: Windows, noise_BTPC: np.ndarray, solver: SolverConfig) -> np.ndarray:
     """Clean windows [B, T, P, C]; known frames come back exactly."""
     predict = denoise(windows, solver.guidance)
     x = noise_BTPC
     for now, then in pairwise(solver.levels):
         x0 = pull(windows, predict(x, float(now)), float(then))
-        x = x + (then - now) * velocity_from_x0(x, x0, now)
+        x = euler_step(x, x0, now, then)
     return np.where(windows.known_BT[..., None, None], windows.known_BTPC, x).astype(np.float32)
 
 

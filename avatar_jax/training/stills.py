@@ -47,12 +47,15 @@ class Stills:
         return len(self.portraits) - self.held_out
 
     def draw(self, rng: np.random.Generator, identities: int, each: int) -> dict[str, np.ndarray]:
-        """`identities` training portraits and `each` frames of every one, flattened to one batch axis."""
+        """`each` frames of `identities` training identities, flattened to one batch axis; see `draw_rows`."""
         return self.draw_rows(rng, rng.choice(len(self), identities, replace=False), each)
 
     def draw_rows(self, rng: np.random.Generator, rows: np.ndarray, each: int) -> dict[str, np.ndarray]:
-        """`each` frames of every identity in `rows`."""
-        columns = np.stack([rng.permutation(self.frames.shape[1])[:each] for _ in rows])
+        """`each` frames of every identity in `rows`; half of the identities show a frame with a hand if they have one,
+        since a hand is the largest thing that the portrait does not show."""
+        hands = self.states[rows][:, :, self.columns.index("hand")] > 0
+        first = rng.random(hands.shape) + (hands & (rng.random((len(rows), 1)) < 0.5))
+        columns = np.argsort(-first, axis=-1)[:, :each]
         return self.gather(np.repeat(rows, each), columns.reshape(-1))
 
     def gather(self, rows: np.ndarray, columns: np.ndarray) -> dict[str, np.ndarray]:

@@ -184,10 +184,10 @@ def act(rng: np.random.Generator, shot: Shot, times: Track) -> dict[str, Track]:
     size = rng.uniform(0.8, 1.2)
     match shot.action:
         case "nod":
-            nod = swing(rng, times, start, end, rng.uniform(1.3, 1.9), rng.integers(2, 5))
+            nod = swing(rng, times, start, end, rng.uniform(1.3, 1.9), int(rng.integers(2, 5)))
             return {"pitch": 0.55 * size * nod, "head_y": 0.007 * size * nod}
         case "shake_head":
-            shake = swing(rng, times, start, end, rng.uniform(1.1, 1.7), rng.integers(2, 5))
+            shake = swing(rng, times, start, end, rng.uniform(1.1, 1.7), int(rng.integers(2, 5)))
             return {"yaw": 0.75 * size * shake, "head_x": 0.006 * size * shake}
         case "tilt_head":
             return {"roll": rng.choice([-1, 1]) * 0.15 * size * held}
@@ -246,7 +246,7 @@ def gaze(rng: np.random.Generator, shots: Sequence[Shot], times: Track) -> tuple
 def face(shots: Sequence[Shot], weights_TS: np.ndarray, visemes_T4: np.ndarray) -> dict[str, Track]:
     """Mouth and brows: visemes with the emotion's gain, plus the emotion's offsets, ramped at the boundaries."""
     gain = weights_TS @ np.array([open_gain(s.emotion, s.intensity) for s in shots])
-    columns = dict(zip(("open", "spread", "teeth", "tongue"), visemes_T4.T.astype(np.float64), strict=True))
+    columns: dict[str, Track] = {name: visemes_T4[:, i].astype(np.float64) for i, name in enumerate(STATE[:4])}
     columns["open"] = columns["open"] * gain
     for shot, weight in zip(shots, weights_TS.T, strict=True):
         for name, offset in emotion_face(shot.emotion, shot.intensity).items():

@@ -5,10 +5,11 @@ Shots change where the voice pauses, when it does; a shot in which nothing is sp
 
 from decimal import Decimal
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
-from avatar_jax.director.storyline import Shot, Sound, Storyline, milliseconds
+from avatar_jax.director.storyline import Language, Shot, Sound, Storyline, milliseconds
 from data_pipeline.synthetic.identity import Identity
 from data_pipeline.synthetic.motion import silences
 from data_pipeline.synthetic.speech import SAMPLE_RATE, Speech
@@ -88,7 +89,7 @@ def make_storyline(rng: np.random.Generator, speech: Speech, identity: Identity)
     edges = [Decimal(0), *(milliseconds(t) for t in cuts(rng, speech)), milliseconds(sound.seconds)]
     return Storyline(
         sound=sound,
-        language=speech.language,
+        language=cast(Language, speech.language),
         transcript=speech.text[:500],
         character=f"a drawn {identity.species}",
         background=identity.background,

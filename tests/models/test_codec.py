@@ -133,7 +133,7 @@ def test_window_equals_that_part_of_the_whole(params: dict) -> None:
 @pytest.fixture
 def stills() -> Stills:
     rng = np.random.default_rng(0)
-    columns = (*poses.POSE, "open")
+    columns = (*poses.POSE, "hand")
     states = rng.normal(0, 0.05, (10, 3, len(columns))).astype(np.float32)
     marks = np.tile(np.float32([0.5, 0.62, 0.1, 0.4, 0.45, 0.6, 0.44, 0.3, 0.2, 0.7, 0.7]), (10, 1))
     pictures = rng.integers(0, 255, (10, 4, 128, 128, 3), dtype=np.uint8)

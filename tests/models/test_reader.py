@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from avatar_jax.models import pose as poses
-from avatar_jax.models.reader import READINGS, Reader, ReaderConfig
+from avatar_jax.models.reader import READINGS, Reader, ReaderConfig, face_picture
+from avatar_jax.models.warp import grid, sample_batch
 from avatar_jax.training import reader_stage as rs
 from avatar_jax.training.stills import Stills
 
@@ -83,3 +84,16 @@ def test_batches_are_reproducible(stills: Stills) -> None:
     config = rs.gate_config()
     one, two = rs.training_batch(stills, config, 5), rs.training_batch(stills, config, 5)
     assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_second_look_is_the_upright_face() -> None:
+    """A frame whose face was moved, turned and enlarged gives the same picture of the face."""
+    small = jax.random.uniform(jax.random.key(0), (1, 8, 8, 3))
+    frame = jax.image.resize(small, (1, 128, 128, 3), "cubic")
+    pose = jnp.array([[0.2, 0.0, 0.0, 0.03, -0.02, 0.15, 0.0, 0.0]])
+    head = poses.screen_to_portrait(pose)[:, 2]
+    moved = sample_batch(frame, poses.apply(head[:, None, None], grid(128)[None]))
+    at = poses.apply(poses.portrait_to_screen(pose)[:, 2], jnp.array([[0.5, 0.45]]))
+    place = jnp.concatenate([at, jnp.array([[0.36 * float(jnp.exp(pose[0, 0])), 0.15]])], axis=-1)
+    before = face_picture(frame, jnp.array([[0.5, 0.45, 0.36, 0.0]]))
+    np.testing.assert_allclose(face_picture(moved, place), before, atol=0.03)

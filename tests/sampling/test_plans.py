@@ -23,7 +23,7 @@ def timeline(samples: int, fps: Fraction | int) -> Timeline:
 
 def random_scores(frames: int, seed: int = 0) -> FrameScores:
     rng = np.random.default_rng(seed)
-    good = [rng.uniform(0.6, 1, frames) for _ in range(3)]
+    good = [rng.uniform(0.7, 1, frames) for _ in range(3)]
     return FrameScores(*good, look_ND=rng.standard_normal((frames, 6)))
 
 
