@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 from avatar_jax import config as configs
 from avatar_jax.media import BadInput
 from avatar_jax.mesh import parse_mesh, set_host_devices
-from avatar_jax.sampling.config import SampleConfig
 
 ROOT = Path(__file__).resolve().parent
 
@@ -68,7 +67,9 @@ def run(arguments: list[str] | None) -> int:
     args, rest = p.parse_known_args(arguments)
     check(args)
     loaded = configs.load(args.config)
-    config = configs.override(getattr(loaded, "sample", SampleConfig()), rest, list(p._option_string_actions))
+    if not hasattr(loaded, "sample"):
+        raise BadInput(f"--config {args.config}", "no `sample` in it", "it says how to sample", "configs/embedded.py")
+    config = configs.override(loaded.sample, rest, list(p._option_string_actions))
     try:
         parse_mesh(args.mesh)
     except ValueError as error:

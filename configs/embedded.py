@@ -14,6 +14,7 @@
 
 from dataclasses import dataclass, field
 
+from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.training.audio_stage import AudioStageConfig
 from avatar_jax.training.codec_stage import CodecStageConfig
 from avatar_jax.training.dit_stage import DitConfig
@@ -33,6 +34,8 @@ class Embedded:
     gate: ReaderStageConfig = field(default_factory=gate_config)
     judge: ReaderStageConfig = field(default_factory=judge_config)
     dit: DitConfig = field(default_factory=DitConfig)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    """Of the cascade; sample.py takes overrides relative to it, as in --segment.solver.steps=8."""
 
 
 CONFIG = Embedded()

@@ -18,7 +18,8 @@ CHUNK = 32
 
 @partial(jax.jit, static_argnums=0)
 def _read(config: ReaderConfig, params: Any, frames_BHW3: jax.Array) -> Reading:
-    return Reader(config).apply({"params": params}, frames_BHW3.astype(jnp.float32) / 127.5 - 1)
+    reading: Any = Reader(config).apply({"params": params}, frames_BHW3.astype(jnp.float32) / 127.5 - 1)
+    return reading
 
 
 def at_reading_size(frame_HW3: np.ndarray) -> np.ndarray:
@@ -41,8 +42,9 @@ def _chunks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 def read_frames(params: Any, config: ReaderConfig, frames: Iterable[np.ndarray]) -> Reading:
     """Readings of uint8 frames of any size; NumPy arrays with one row per frame. Frames may be a stream."""
-    parts = []
+    parts: list[list[Any]] = []
     for chunk in _chunks(frames):
         padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0), (0, 0), (0, 0)), mode="edge")
-        parts.append(Reading(*(np.asarray(x)[: len(chunk)] for x in _read(config, params, padded))))
-    return Reading(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        parts.append([np.asarray(x)[: len(chunk)] for x in _read(config, params, padded)])
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Reading(*columns)

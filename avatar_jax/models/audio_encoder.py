@@ -6,6 +6,7 @@ synthetic voices with exact phone times (training/audio_stage.py), so no video i
 
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -102,7 +103,8 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=0)
 def _encode(config: AudioEncoderConfig, params, mels_BT40: jax.Array) -> AudioOutput:
-    return AudioEncoder(config).apply({"params": params}, mels_BT40)
+    heard: Any = AudioEncoder(config).apply({"params": params}, mels_BT40)
+    return heard
 
 
 def encode_recording(params, wave: np.ndarray, config: AudioEncoderConfig = AudioEncoderConfig()) -> AudioOutput:

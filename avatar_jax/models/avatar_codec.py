@@ -272,7 +272,9 @@ class AvatarCodec(nn.Module):
         source = portrait if source is None else source
         return compose(self.decode_fields(latents, portrait), unpack(latents)[1], source, size)
 
-    def __call__(self, canonical: Pictures, portrait: Pictures, pose_BZ: Array, noise: Array, window: Window) -> Array:
+    def __call__(
+        self, canonical: Pictures, portrait: Pictures, pose_BZ: Array, noise: Array, window: Window
+    ) -> tuple[Array, Array, Array]:
         """Training: canonical pictures through noisy latents -> (rgb, mask, points to read) on a window."""
         canvas = on_canvas(portrait)
         z = self.encoder(canonical, canvas) + noise
@@ -304,6 +306,8 @@ def compose(
     def clip(of_clip: tuple[Array, ...]) -> Array:
         *columns, portrait = of_clip
         rows = neighbours(portrait)
-        return jax.lax.map(lambda frame: compose_frame(*frame, rows, source_size, size), tuple(columns))
+        return jax.lax.map(
+            lambda frame: compose_frame(*frame, source_rows=rows, source_size=source_size, size=size), tuple(columns)
+        )
 
     return jax.lax.map(clip, (fields.rgb, fields.mask, fields.shift, pose_BTZ, source))

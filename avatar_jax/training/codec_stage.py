@@ -144,7 +144,7 @@ def counted(window: Window) -> jax.Array:
     return (rows[:, :, None] * columns[:, None, :])[..., None]
 
 
-def codec_loss(codec: AvatarCodec, params: Any, batch: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, dict]:
+def codec_loss(codec: AvatarCodec, params: Any, batch: dict[str, Any], key: jax.Array) -> tuple[jax.Array, dict]:
     """Weighted reconstruction loss of a batch from `training_batch`, and its PSNR on the window."""
     portrait, marks = batch["portrait"], batch["landmarks"]
     window_key, amount_key, noise_key = jax.random.split(key, 3)
@@ -154,7 +154,8 @@ def codec_loss(codec: AvatarCodec, params: Any, batch: dict[str, jax.Array], key
     noise = amount * jax.random.normal(noise_key, (count, CELLS, CELLS, CHANNELS))
     changed = seen * jnp.abs(canonical - on_canvas(portrait)).mean(-1, keepdims=True)
     window = random_window(window_key, marks, changed)
-    rgb, mask, points = codec.apply({"params": params}, canonical, portrait, batch["pose"], noise, window)
+    made: Any = codec.apply({"params": params}, canonical, portrait, batch["pose"], noise, window)
+    rgb, mask, points = made
     warped = sample_batch(portrait, points)
     target, seen = window.cut(canonical, PIXELS_PER_CELL), window.cut(seen, PIXELS_PER_CELL)
     changed = window.cut(changed, PIXELS_PER_CELL)

@@ -7,6 +7,7 @@ sees other identities with another seed and width, and is never shown to the sam
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import cv2
 import jax
@@ -170,7 +171,7 @@ class ReaderStage(Stage):
     stills: Stills
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  (fixed by the config)
         return self.config.name
 
     @property
@@ -183,7 +184,7 @@ class ReaderStage(Stage):
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         place = jnp.stack([batch["values"][:, READINGS.index(name)] for name in PLACE], axis=-1)
         place = place + jax.random.normal(key, place.shape) * jnp.array(MISPLACED)
-        read = self.reader.apply({"params": params}, batch["frame"], place)
+        read: Any = self.reader.apply({"params": params}, batch["frame"], place)
         error = (read.values - batch["values"]) / jnp.array(SPREAD)
         known = jnp.ones_like(error)
         for name in ("open", "spread", "smile"):

@@ -1,7 +1,9 @@
-"""Datasets of synthetic clips on disk: ArrayRecord shards, made by several processes, resumable, the same every time.
+"""Datasets of synthetic clips on disk: ArrayRecord shards, made by several processes, resumable.
 
 Clip number i has the seed `first_seed + i`; a shard holds `SHARD` clips and appears whole or not at all, so a stopped
-run goes on where it was and any number of workers gives the same files. `dataset.json` beside the shards says what
+run goes on where it was and any number of workers gives the same clips (some breathy espeak voices, f5 among them,
+add noise that no seed controls: their sound, and the head that follows it, differ a little from run to run).
+`dataset.json` beside the shards says what
 they were made from: a folder never mixes two splits, seeds or codecs.
 """
 

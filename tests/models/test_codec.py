@@ -23,11 +23,11 @@ def picture(key: int, batch: int = 1) -> jax.Array:
 
 @pytest.fixture(scope="module")
 def params() -> dict:
-    return codec_stage.init_codec(ac.AvatarCodec(TINY), jax.random.key(0))
+    return jax.jit(lambda key: codec_stage.init_codec(ac.AvatarCodec(TINY), key))(jax.random.key(0))
 
 
 def apply(params: dict, method: str, *args: jax.Array, **kwargs: int) -> jax.Array:
-    return ac.AvatarCodec(TINY).apply({"params": params}, *args, method=method, **kwargs)
+    return jax.jit(lambda p, *a: ac.AvatarCodec(TINY).apply({"params": p}, *a, method=method, **kwargs))(params, *args)
 
 
 def test_sample_at_pixel_centres_is_the_picture_and_between_them_the_mean() -> None:
@@ -124,8 +124,13 @@ def test_window_equals_that_part_of_the_whole(params: dict) -> None:
     layers, canvas = ac.canonical_to_portrait(POSE[None]), ac.on_canvas(portrait)
     decoder, start = ac.Decoder(TINY), jnp.array([[2, 4]])
     window = ac.Window(start, 10)
-    run = lambda w: decoder.apply({"params": params["decoder"]}, z, z, canvas, portrait, layers, w)  # noqa: E731
-    for part, all_of_it in zip(run(window), run(ac.whole(1)), strict=True):
+    run = jax.jit(
+        lambda s, cells: decoder.apply(
+            {"params": params["decoder"]}, z, z, canvas, portrait, layers, ac.Window(s, cells)
+        ),
+        static_argnums=1,
+    )
+    for part, all_of_it in zip(run(start, 10), run(jnp.zeros((1, 2), jnp.int32), 16), strict=True):
         cut = window.cut(all_of_it, 10)
         np.testing.assert_allclose(part[:, 25:-25, 25:-25], cut[:, 25:-25, 25:-25], atol=2e-4)
 

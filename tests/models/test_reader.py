@@ -72,8 +72,8 @@ def test_contrast_prefers_frames_of_one_identity_together() -> None:
 def test_reader_shapes_and_training_signal(stills: Stills) -> None:
     stage = rs.ReaderStage(rs.ReaderStageConfig(rs.gate_config().optimiser, model=TINY, identities=3), stills)
     batch = next(stage.batches(0))
-    params = stage.init(jax.random.key(0))
-    read = Reader(TINY).apply({"params": params}, batch["frame"])
+    params = jax.jit(stage.init)(jax.random.key(0))
+    read = jax.jit(Reader(TINY).apply)({"params": params}, batch["frame"])
     assert read.values.shape == (9, len(READINGS)) and read.emotion.shape == (9, 8)
     np.testing.assert_allclose(jnp.linalg.norm(read.identity, axis=-1), 1, rtol=1e-3)
     grads = jax.jit(jax.grad(lambda p: stage.loss(p, batch, jax.random.key(0))[0]))(params)
