@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from avatar_jax.sampling.blueprint import BlueprintConfig
+from avatar_jax.sampling.camera import CameraConfig
 from avatar_jax.sampling.gate import GateConfig
 from avatar_jax.sampling.insertion import InsertionConfig
 from avatar_jax.sampling.keyframes import KeyframeConfig
@@ -17,6 +18,7 @@ class SampleConfig:
     size: int = 256
     rows: int = 16
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     seams: SeamConfig = field(default_factory=SeamConfig)

@@ -7,6 +7,7 @@ import numpy as np
 
 from avatar_jax.media.video import write_video
 from avatar_jax.sampling.blueprint import plan_blueprint, sample_blueprint
+from avatar_jax.sampling.camera import steady
 from avatar_jax.sampling.folder import (
     read_arrays,
     write_arrays,
@@ -29,7 +30,8 @@ def blueprint(work: Work) -> tuple[np.ndarray, Any]:
     if saved is not None:
         return saved["latents"], score_frames(Readings(saved["values"], saved["identity"]), work.portrait)
     work.watch.expect(len(plan.starts) * config.solver.steps)
-    latents = sample_blueprint(work.denoise, work.noise, plan, config)
+    drafted = sample_blueprint(work.denoise, work.noise, plan, config)
+    latents = steady(drafted, config.stride, MODEL_FPS, work.config.camera)
     frames = Tee(work.pictures)
     write_video(work.folder.path / "blueprint.mp4", frames.through(latents), MODEL_FPS / config.stride, plan.frames)
     readings = frames.readings()
