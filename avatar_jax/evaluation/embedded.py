@@ -146,6 +146,11 @@ def scores(cases: list[Case], config: EmbeddedConfig) -> dict[str, Any]:
     others = np.concatenate([c.open_T for c in cases[1:] + cases[:1]])
     by_case = [sync.correlation(np.asarray(c.made.of("open")), c.open_T) for c in cases]
     closures = [sync.closure_recall(np.asarray(c.made.of("open")), c.lips_shut_T, SHUT) for c in cases]
+    # Lips also shut by chance: the same score against another case's closures is its floor.
+    by_chance = [
+        sync.closure_recall(np.asarray(c.made.of("open")), other.lips_shut_T, SHUT)
+        for c, other in zip(cases, cases[1:] + cases[:1], strict=True)
+    ]
     offsets = [sync.best_offset(np.asarray(c.made.of("open")), c.open_T, 5) for c in cases]
     gallery = np.concatenate([c.portrait.identity for c in cases])
     found = [np.mean(np.argmax(c.made.identity @ gallery.T, axis=1) == i) for i, c in enumerate(cases)]
@@ -160,6 +165,7 @@ def scores(cases: list[Case], config: EmbeddedConfig) -> dict[str, Any]:
         "sync_corr_by_case": spread(by_case),
         "sync_offset_zero_share": float(np.mean(np.abs(offsets) == 0)),
         "closure_recall": float(np.nanmean(closures)),
+        "closure_recall_swapped": float(np.nanmean(by_chance)),
         "mouth_amplitude": float(made.std() / opened.std()),
         "identity_top1": float(np.mean(found)),
         "identity_candidates": len(cases),

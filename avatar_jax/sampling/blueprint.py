@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, euler_step, windows_at
 
 
@@ -19,7 +20,7 @@ class BlueprintConfig:
 
     stride: int = 3
     hop: int = 8
-    solver: SolverConfig = field(default_factory=SolverConfig)
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(guidance=Guidance(text=1.5, audio=1.5)))
 
 
 @dataclass(frozen=True)

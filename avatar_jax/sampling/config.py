@@ -16,7 +16,7 @@ class SampleConfig:
     """`size`: side of the video in pixels, even; `rows`: windows per call of the compiled denoiser."""
 
     size: int = 256
-    rows: int = 16
+    rows: int = 8
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)

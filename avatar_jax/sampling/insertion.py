@@ -13,7 +13,6 @@ from math import ceil, floor
 
 import numpy as np
 
-from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.sampling.segments import Segment
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, solve, waves, windows_of
 from avatar_jax.timeline import Timeline
@@ -24,10 +23,10 @@ PAD_STEP = Fraction(1, 2)
 
 @dataclass(frozen=True)
 class InsertionConfig:
-    """Neighbours on both sides are known, so few steps and one pass are enough."""
+    """Neighbours on both sides are known, so few steps are enough."""
 
     wave: int = 16
-    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=3, guidance=Guidance(text=1.0, audio=1.0)))
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=3))
 
 
 @dataclass(frozen=True)

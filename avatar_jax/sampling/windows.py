@@ -49,11 +49,11 @@ Noise = Callable[[str, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """Noise levels and guidance of one stage."""
+    """Noise levels and guidance of one stage. Frames between key frames need no guidance: the key frames carry it."""
 
     steps: int = 6
     shift: float = 1.0
-    guidance: Guidance = field(default_factory=lambda: Guidance(text=1.5, audio=1.5))
+    guidance: Guidance = field(default_factory=lambda: Guidance(text=1.0, audio=1.0))
 
     @property
     def levels(self) -> np.ndarray:
