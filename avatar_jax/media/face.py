@@ -122,8 +122,10 @@ def frame_portrait(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None, how: str) -
     """
     height, width = rgb.shape[:2]
     warning = ""
-    if box is None:
+    if box is None or how == "reader":
+        # A reader always answers, also on a blank picture.
         _require_content(rgb)
+    if box is None:
         side = float(min(height, width))
         # Faces sit in the upper part of tall pictures.
         left, top = (width - side) / 2, 0.25 * (height - side)

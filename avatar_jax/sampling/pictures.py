@@ -37,6 +37,12 @@ def _read(reader: Reader, params: dict, frames: jax.Array) -> tuple[jax.Array, j
     return reading.values, reading.identity
 
 
+def read_chunk(reader: Reader, params: dict, frames_BHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values [B, R] and identity [B, 64] of uint8 frames; one compilation for each shape."""
+    value, identity = _read(reader, params, frames_BHW3)
+    return np.asarray(value), np.asarray(identity)
+
+
 @dataclass(frozen=True)
 class Readings:
     """What the gate reader sees in N frames: values by name (models/reader.py), identity [N, 64] of length one."""
@@ -77,9 +83,9 @@ class Pictures:
         stream = iter(frames)
         while chunk := list(islice(stream, CHUNK)):
             batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk)))
-            value, identity = _read(self.reader, self.reader_params, batch)
-            values.append(np.asarray(value)[: len(chunk)])
-            identities.append(np.asarray(identity)[: len(chunk)])
+            value, identity = read_chunk(self.reader, self.reader_params, batch)
+            values.append(value[: len(chunk)])
+            identities.append(identity[: len(chunk)])
         return Readings(np.concatenate(values), np.concatenate(identities))
 
     def portrait(self) -> np.ndarray:

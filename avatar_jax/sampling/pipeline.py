@@ -13,6 +13,7 @@ from avatar_jax.sampling.camera import camera_path
 from avatar_jax.sampling.clips import mouth_follows, sub_clips
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.drafts import blueprint, keyframe_report, save_keyframes
+from avatar_jax.sampling.finder import face_finder
 from avatar_jax.sampling.folder import (
     OutputFolder,
     hash_of,
@@ -51,7 +52,7 @@ def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh,
       Lifeless: the frames came out black, flat or frozen.
     """
     began = time.perf_counter()
-    prepared = prepare(request, models.director)
+    prepared = prepare(request, models.director, face_finder(models.reader, models.reader_params))
     inputs = fingerprint_of(request, prepared, models, config)
     fingerprint = hash_of(inputs)
     folder = OutputFolder(request.out)

@@ -10,7 +10,7 @@ import numpy as np
 from avatar_jax.director import storyline as storylines
 from avatar_jax.director.storyline import Storyline
 from avatar_jax.media import BadInput, Recording, load_audio, load_portrait
-from avatar_jax.media.face import Box, Framing, frame_portrait, locate_face, parse_box
+from avatar_jax.media.face import Box, Framing, Reader, frame_portrait, locate_face, parse_box
 from avatar_jax.timeline import Timeline, rate
 
 MODEL_FPS = Fraction(25, 2)
@@ -63,8 +63,8 @@ def parse_fps(text: str) -> Fraction:
     return fps
 
 
-def prepare(request: Request, director: Director) -> Prepared:
-    """Decode and check every input.
+def prepare(request: Request, director: Director, finder: Reader | None = None) -> Prepared:
+    """Decode and check every input; `finder` knows drawn faces.
 
     Raises:
       BadInput: for the first of the user's mistakes.
@@ -78,7 +78,7 @@ def prepare(request: Request, director: Director) -> Prepared:
         raise BadInput("--seed", request.seed, "a whole number from 0 to 4294967295", "for example --seed 1")
     picture = load_portrait(request.image)
     height, width = picture.shape[:2]
-    box, how = (parse_box(request.face, (width, height)), "given") if request.face else locate_face(picture)
+    box, how = (parse_box(request.face, (width, height)), "given") if request.face else locate_face(picture, finder)
     framing = frame_portrait(picture, box, how)
     recording = load_audio(request.audio)
     if request.storyline is not None:
