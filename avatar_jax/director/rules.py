@@ -2,7 +2,8 @@
 
 The user's words win over what the recording sounds like, and that over what the portrait shows. Where two of them
 disagree the storyline records what was chosen, what was rejected and why; what nobody said is filled in with quiet
-defaults and listed under `inferred`. The resolution is that of SPEC.md (Director); the rules are ours.
+defaults and listed under `inferred`. The order of priority is
+Kling-Avatar's (arXiv 2509.09595, director); the rules are ours.
 """
 
 from bisect import bisect_right

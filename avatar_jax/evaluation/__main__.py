@@ -1,6 +1,7 @@
 """Measure what the system does.
 
     python -m avatar_jax.evaluation embedded [--cases 16] [--seconds 4] [--out DIR] [--weights DIR] [--json]
+        [--dotted.override=value]          passed on to sample.py, as in --segment.solver.guidance.audio=1.5
 
 embedded: the embedded model on held-out synthetic characters and voices, with the reader's own ceiling beside every
 reading. Needs the `pipeline` extra, which draws and speaks the cases. With --json the last line is one JSON object.
@@ -45,7 +46,7 @@ def run(arguments: list[str] | None) -> int:
     one.add_argument("--out", type=Path, default=given.out)
     one.add_argument("--weights", type=Path, default=given.weights)
     one.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    args = parser.parse_args(arguments)
+    args, overrides = parser.parse_known_args(arguments)
     if args.cases < 1 or not 1 <= args.seconds <= 60:
         got = f"{args.cases} cases of {args.seconds:g} s"
         raise BadInput("size of the evaluation", got, "one case or more, of 1 to 60 seconds", "--cases 16 --seconds 4")
@@ -53,7 +54,7 @@ def run(arguments: list[str] | None) -> int:
         if importlib.util.find_spec(module) is None:
             rule = "cases are drawn and spoken on the spot"
             raise BadInput("extra `pipeline`", f"{module} is not installed", rule, "make test, or install .[pipeline]")
-    result = embedded.run(embedded.EmbeddedConfig(args.cases, args.seconds, args.out, args.weights))
+    result = embedded.run(embedded.EmbeddedConfig(args.cases, args.seconds, args.out, args.weights, tuple(overrides)))
     if args.json:
         print(embedded.as_json(result))
     else:

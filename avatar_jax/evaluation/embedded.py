@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from avatar_jax.media import read_frames
+from avatar_jax.media import BadInput, read_frames
 from avatar_jax.metrics import quality, sync
 from avatar_jax.metrics.reading import read_frames as read
 from avatar_jax.models.reader import ReaderConfig, Reading
@@ -29,19 +29,21 @@ from avatar_jax.weights import ship
 CLOSED = 0.12
 """A true mouth opening below this is a shut mouth."""
 SHUT = 0.3
-"""A reading below this counts as shut: half-way between what the judge reads from shut and from speaking mouths."""
+"""A reading below this counts as shut. Lenient: see `closure_recall_swapped` for what chance reaches."""
 LIPS = ("p", "b", "m")
 FIRST_SEED = 5000
 
 
 @dataclass(frozen=True)
 class EmbeddedConfig:
-    """`cases` clips of `seconds` each; `out` keeps inputs and videos; `weights` is a folder of exported networks."""
+    """`cases` clips of `seconds` each; `out` keeps inputs and videos; `weights` is a folder of exported networks;
+    `overrides` go to sample.py as they are, for comparisons."""
 
     cases: int = 16
     seconds: float = 4.0
     out: Path = Path("out/evaluation")
     weights: Path = ship.SHIPPED
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,12 @@ def sampled(folder: Path, config: EmbeddedConfig) -> np.ndarray:
     ]
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        status = sample.main([str(a) for a in (*arguments, "--out", folder / "video", "--weights", config.weights)])
+        status = sample.main(
+            [str(a) for a in (*arguments, "--out", folder / "video", "--weights", config.weights, *config.overrides)]
+        )
+    if status == 2:
+        what, *_ = told.getvalue().strip().splitlines()[-3:]
+        raise BadInput("sample.py refused a case", what, "overrides name values of its config", "correct the override")
     if status != 0:
         raise RuntimeError(f"sample.py ended with {status} in {folder}: {told.getvalue()[-500:]}")
     return np.stack(list(read_frames(folder / "video" / "video.mp4")))
@@ -183,11 +190,13 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def as_json(result: dict[str, Any]) -> str:
-    """One line; numbers with four significant digits."""
+    """One line; numbers with four significant digits, null where a number does not exist."""
 
     def short(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: short(x) for name, x in value.items()}
-        return float(f"{value:.4g}") if isinstance(value, float) else value
+        if isinstance(value, float):
+            return float(f"{value:.4g}") if np.isfinite(value) else None
+        return value
 
     return json.dumps(short(result))

@@ -1,6 +1,6 @@
 """The gate: reads every sub-clip as a viewer would, and asks for another try where one is not good enough.
 
-Its reader is never the one that the evaluation scores with (DESIGN.md, section 4).
+Its reader is never the one that the evaluation scores with (docs/architecture.md).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One request, one way through: director, blueprint, key frames, sub-clips, seams, insertion, video (DESIGN.md 2)."""
+"""One request, one way through: director, blueprint, key frames, sub-clips, seams, insertion, video."""
 
 import resource
 import sys

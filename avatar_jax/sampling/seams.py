@@ -1,7 +1,7 @@
 """Seams: the frames around an inner key frame, made again from the sound at exactly these instants.
 
 A key frame is pinned where the blueprint was made, at a low rate; hard first-and-last conditioning keeps its mouth
-whatever is being said, which costs lip sync (SPEC.md, "known trap"). So the `reach` frames on either side and the key
+whatever is being said, which costs lip sync. So the `reach` frames on either side and the key
 frame itself are generated once more between the sub-clips' own frames, the key frame only as a fading hint. A seam
 sees no frame beyond the two sub-clips that it joins, so redoing a sub-clip touches its own two seams and no other.
 """

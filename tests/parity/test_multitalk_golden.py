@@ -1,4 +1,4 @@
-"""Our block is the Wan block: outputs of the released MultiTalk code on random weights, reproduced (WEIGHTS.md 4)."""
+"""Our block is the Wan block: outputs of the released MultiTalk code on random weights, reproduced."""
 
 import json
 from pathlib import Path
