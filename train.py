@@ -40,6 +40,13 @@ def audio_stage(config: Any) -> Stage:
     return AudioStage(config.audio, train, heldout)
 
 
+def layers_stage(config: Any) -> Stage:
+    from avatar_jax.training.layers_stage import LayersStage
+    from data_pipeline.synthetic.faces import portrait_batch
+
+    return LayersStage(config.layers, portrait_batch)
+
+
 def codec_stage(config: Any) -> Stage:
     from avatar_jax.training.codec_stage import CodecStage
     from avatar_jax.training.stills import Stills
@@ -68,6 +75,7 @@ def dit_stage(config: Any) -> Stage:
 
 STAGES: dict[str, Callable[[Any], Stage]] = {
     "audio": audio_stage,
+    "layers": layers_stage,
     "codec": codec_stage,
     "gate": reader_stage("gate"),
     "judge": reader_stage("judge"),

@@ -18,6 +18,7 @@ from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.training.audio_stage import AudioStageConfig
 from avatar_jax.training.codec_stage import CodecStageConfig
 from avatar_jax.training.dit_stage import DitConfig
+from avatar_jax.training.layers_stage import LayersStageConfig
 from avatar_jax.training.loop import LoopConfig
 from avatar_jax.training.reader_stage import ReaderStageConfig, gate_config, judge_config
 
@@ -30,6 +31,7 @@ class Embedded:
     """Folder made by `python -m data_pipeline synthetic`."""
     loop: LoopConfig = field(default_factory=LoopConfig)
     audio: AudioStageConfig = field(default_factory=AudioStageConfig)
+    layers: LayersStageConfig = field(default_factory=LayersStageConfig)
     codec: CodecStageConfig = field(default_factory=CodecStageConfig)
     gate: ReaderStageConfig = field(default_factory=gate_config)
     judge: ReaderStageConfig = field(default_factory=judge_config)

@@ -22,6 +22,23 @@ PARALLAX = (0.055, 0.04)
 """Shift of the facial features, in picture widths, at yaw 1 and pitch 1."""
 BACKGROUND_PAN, BODY_SWAY = 0.7, 0.35
 
+LAYERS_DRAWN = ("background", "back", "body", "head", "face")
+"""What a portrait is taken apart into, back to front; `back` is the hair behind the body, which moves as the head."""
+MOVES_AS = (0, 2, 1, 2, 3)
+"""For each of LAYERS_DRAWN the layer of LAYERS whose transform it has."""
+FACE_WINDOW = (0.25, 0.25, 0.75, 0.75)
+"""Left, top, right, bottom of the part of the portrait that holds all of the face layer."""
+
+HAND = ("hand_lift", "hand_x", "hand_side")
+"""The raised hand, in the body's layer: lift 0 below the picture to 1 before the mouth; x of the palm from the middle;
+side 1 right hand, -1 left, 0 none."""
+HAND_PLACE, HAND_REST = (0.5, 0.62), 1.446
+"""Where the palm is at lift 1, x 0; and its y at lift 0."""
+HAND_WINDOW = (-0.16, -0.2, 0.16, 0.44)
+"""The hand's own picture about its palm, fingers up; below it the sleeve goes on as its last row."""
+HAND_TILT, HAND_REACH = 0.9, 0.22
+"""Radians per width, and where a hand is upright: the further in, the more it leans."""
+
 Array = Any
 """A NumPy or JAX array; the functions here run on either."""
 
@@ -64,6 +81,26 @@ def inverse(similarity: Array) -> Array:
 def screen_to_portrait(pose_Z: Array) -> Array:
     """[..., 8] pose -> [..., 4, 4]: for each layer the similarity from screen back to portrait coordinates."""
     return inverse(portrait_to_screen(pose_Z))
+
+
+def screen_to_hand(pose_Z: Array, hand_H: Array) -> tuple[Array, Array]:
+    """([..., 4], [...]): the similarity from screen to HAND_WINDOW's coordinates, and the factor (1 or -1) for x after
+    it, which mirrors a left hand."""
+    xp = pose_Z.__array_namespace__()
+    lift, x, side = (hand_H[..., i] for i in range(3))
+    side = xp.where(side < 0, -1.0, 1.0)
+    tilt = HAND_TILT * (x - HAND_REACH * side)
+    palm_x, palm_y = HAND_PLACE[0] + x, HAND_REST - lift * (HAND_REST - HAND_PLACE[1])
+    to_body = xp.stack([xp.cos(tilt), xp.sin(tilt), palm_x, palm_y], axis=-1)
+    return chain(inverse(to_body), screen_to_portrait(pose_Z)[..., 1, :]), side
+
+
+def chain(outer: Array, inner: Array) -> Array:
+    """The similarity [..., 4] that applies `inner` first, then `outer` (broadcast against each other)."""
+    xp = outer.__array_namespace__()
+    a, b, x, y = (outer[..., i] for i in range(4))
+    c, d, u, v = (inner[..., i] for i in range(4))
+    return xp.stack([a * c - b * d, a * d + b * c, a * u - b * v + x, b * u + a * v + y], axis=-1)
 
 
 def apply(similarity: Array, points: Array) -> Array:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from avatar_jax.models.avatar_codec import Residual
+from avatar_jax.models.conv import Residual
 from avatar_jax.models.pose import apply
 from avatar_jax.models.warp import grid, sample_batch, space_to_depth
 

@@ -33,7 +33,7 @@ def _record(draw: Callable[[skia.Canvas], None]) -> skia.Picture:
 
 
 @lru_cache(maxsize=16)
-def _still_parts(who: Identity) -> dict[str, skia.Picture]:
+def still_parts(who: Identity) -> dict[str, skia.Picture]:
     """Everything that is the same in all frames of a character."""
 
     def base(canvas: skia.Canvas) -> None:
@@ -62,7 +62,7 @@ def render(
     identity: Identity, states_TS: Float[np.ndarray, "t state"], size: int = 128
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Draw one frame of size x size pixels, RGB, for every state."""
-    parts = _still_parts(identity)
+    parts = still_parts(identity)
     layers_T44 = portrait_to_screen(np.asarray(states_TS)[:, POSE_COLUMNS].astype(np.float64)) * size
     palms_T2, tilts_T = placement(identity, states_TS)
     frames = np.empty((len(states_TS), size, size, 3), np.uint8)

@@ -1,0 +1,153 @@
+"""A portrait taken apart once per clip: background, back hair, body, head, face, and the hand it never showed.
+
+Every layer is complete behind what stands before it and moves by its own similarity (`models.pose`), so a head may
+turn before its background with edges as sharp as the portrait's. Where the portrait shows a layer, its own pixels are
+used, at the portrait's own size; the network decides which pixel belongs to which layer and paints only what is hidden.
+
+Layers hold premultiplied RGBA in [0, 1].
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from avatar_jax.models.conv import Residual
+from avatar_jax.models.pose import HAND_WINDOW
+from avatar_jax.models.warp import depth_to_space, space_to_depth
+
+SIZE = 256
+"""Pixels per picture width of the portrait that the network sees."""
+BLOCK = 4
+HAND_DENSITY = 200
+"""Pixels per picture width of the hand's picture."""
+HAND_COLUMNS = round((HAND_WINDOW[2] - HAND_WINDOW[0]) * HAND_DENSITY)
+HAND_ROWS = round((HAND_WINDOW[3] - HAND_WINDOW[1]) * HAND_DENSITY)
+HAND_BLOCK = 8
+FRONT_TO_BACK = ("face", "head", "body", "back")
+COPIED = (0.8, 0.96)
+"""How far a layer must be seen at a pixel for the portrait's pixel to be taken: none below the first, all above."""
+
+
+@dataclass(frozen=True)
+class LayersConfig:
+    """Widths at 64 x 64, 32 x 32, 16 x 16 and 8 x 8 cells, and of the hand's 16 x 8."""
+
+    cells_64: int = 56
+    cells_32: int = 80
+    cells_16: int = 112
+    cells_8: int = 128
+    hand: int = 64
+
+
+class PortraitLayers(NamedTuple):
+    """Premultiplied RGBA; the background is opaque and has no alpha."""
+
+    background: Float[Array, "B S S 3"]
+    back: Float[Array, "B S S 4"]
+    body: Float[Array, "B S S 4"]
+    head: Float[Array, "B S S 4"]
+    face: Float[Array, "B S S 4"]
+    hand: Float[Array, "B Y X 4"]
+
+
+class Parts(NamedTuple):
+    """What the network says: alpha of FRONT_TO_BACK, colours of these and of the background, and the hand."""
+
+    alpha: Float[Array, "B S S 4"]
+    paint: Float[Array, "B S S 15"]
+    hand: Float[Array, "B Y X 4"]
+
+
+class PortraitLayersNet(nn.Module):
+    """A portrait [B, 256, 256, 3] in [-1, 1] -> Parts."""
+
+    config: LayersConfig = LayersConfig()
+
+    @nn.compact
+    def __call__(self, portrait: Float[Array, "B 256 256 3"]) -> Parts:
+        c = self.config
+        down = lambda x, width: nn.Dense(width)(space_to_depth(x, 2))  # noqa: E731
+        place = jnp.broadcast_to(_place(SIZE // BLOCK), (portrait.shape[0], SIZE // BLOCK, SIZE // BLOCK, 4))
+        fold = jnp.concatenate([space_to_depth(portrait, BLOCK), place], axis=-1)
+        x64 = Residual()(nn.Conv(c.cells_64, (3, 3))(fold))
+        x32 = Residual()(down(x64, c.cells_32))
+        x16 = Residual()(Residual()(down(x32, c.cells_16)))
+        x8 = Residual()(Residual()(down(x16, c.cells_8)))
+        whole = nn.silu(nn.Dense(c.cells_8)(jnp.concatenate([x8.mean((1, 2)), x8.max((1, 2))], axis=-1)))
+        x8 = x8 + nn.Dense(c.cells_8)(whole)[:, None, None]
+        x16 = Residual()(x16 + depth_to_space(nn.Dense(4 * c.cells_16)(Residual()(x8)), 2))
+        x32 = Residual()(x32 + depth_to_space(nn.Dense(4 * c.cells_32)(x16), 2))
+        x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
+        x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
+        out = depth_to_space(nn.Dense(BLOCK * BLOCK * 19)(x64), BLOCK)
+        return Parts(nn.sigmoid(2 * out[..., :4]), nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
+
+
+class HandPicture(nn.Module):
+    """Features of the whole portrait [B, D] -> its hand, premultiplied RGBA."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, whole: Float[Array, "B D"]) -> Float[Array, "B Y X 4"]:
+        rows, columns = HAND_ROWS // HAND_BLOCK, HAND_COLUMNS // HAND_BLOCK
+        place = self.param("place", nn.initializers.normal(1.0), (rows, columns, self.width))
+        gain, offset = jnp.split(nn.Dense(2 * self.width)(whole)[:, None, None], 2, axis=-1)
+        x = Residual()(Residual()(place * (1 + gain) + offset))
+        out = depth_to_space(nn.Dense(HAND_BLOCK * HAND_BLOCK * 4)(nn.silu(x)), HAND_BLOCK)
+        alpha = nn.sigmoid(2 * out[..., 3:])
+        return jnp.concatenate([alpha * nn.sigmoid(out[..., :3]), alpha], axis=-1)
+
+
+def _place(cells: int) -> Array:
+    """[cells, cells, 4]: portraits are framed alike, so where a cell lies tells much about what it shows."""
+    line = (jnp.arange(cells) + 0.5) / cells
+    y, x = jnp.meshgrid(line, line, indexing="ij")
+    return jnp.stack([2 * x - 1, 2 * y - 1, jnp.abs(2 * x - 1), jnp.cos(4 * jnp.pi * y)], axis=-1)
+
+
+def visible(alpha: Float[Array, "*B S S 4"]) -> Float[Array, "*B S S 5"]:
+    """Share of each layer of FRONT_TO_BACK, then of the background, in every pixel of the portrait."""
+    shares, left = [], jnp.ones_like(alpha[..., 0])
+    for i in range(len(FRONT_TO_BACK)):
+        shares.append(left * alpha[..., i])
+        left = left * (1 - alpha[..., i])
+    return jnp.stack([*shares, left], axis=-1)
+
+
+def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
+    """Layers at the size of `portrait` ([-1, 1]), which may be larger than the one the network saw."""
+    size = portrait.shape[1]
+    picture = (portrait + 1) / 2
+    alpha, paint = (
+        x if x.shape[1] == size else jax.image.resize(x, (x.shape[0], size, size, x.shape[-1]), "linear")
+        for x in (parts.alpha, parts.paint)
+    )
+    low, high = COPIED
+    copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
+    layers = {}
+    for i, name in enumerate((*FRONT_TO_BACK, "background")):
+        share = copied[..., i : i + 1]
+        colour = share * picture + (1 - share) * paint[..., 3 * i : 3 * i + 3]
+        if name == "background":
+            layers[name] = colour
+        else:
+            layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
+    return PortraitLayers(hand=parts.hand, **layers)
+
+
+def stacked(layers: PortraitLayers) -> Float[Array, "B S S 3"]:
+    """The layers on top of each other at the neutral pose, in [0, 1]: the portrait again."""
+    picture = layers.background
+    for layer in (layers.back, layers.body, layers.head, layers.face):
+        picture = over(layer, picture)
+    return picture
+
+
+def over(layer: Float[Array, "*S 4"], picture: Float[Array, "*S 3"]) -> Float[Array, "*S 3"]:
+    """A premultiplied layer on an opaque picture (Porter and Duff 1984)."""
+    return layer[..., :3] + (1 - layer[..., 3:]) * picture

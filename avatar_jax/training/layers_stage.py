@@ -1,0 +1,88 @@
+"""Training of the network that takes a portrait apart: every layer is known, so every layer is a target."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avatar_jax.models.portrait_layers import SIZE, LayersConfig, PortraitLayersNet, assemble, stacked
+from avatar_jax.training.optim import OptimConfig
+from avatar_jax.training.stage import Batch, Params, Stage
+
+PortraitSource = Callable[[np.random.Generator, int, bool], Batch]
+"""source(rng, count, held_out) -> portraits and layers in [0, 1], as `data_pipeline.synthetic.faces.portrait_batch`."""
+WEIGHTS = {"background": 1.0, "back": 1.0, "body": 1.0, "head": 1.5, "face": 4.0, "hand": 0.6}
+GATE_PSNR = 30.0
+
+
+@dataclass(frozen=True)
+class LayersStageConfig:
+    """Values of the stage; `batch` portraits a step."""
+
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1600, rate=3e-3))
+    model: LayersConfig = field(default_factory=LayersConfig)
+    batch: int = 8
+    seed: int = 0
+    held_out: int = 64
+
+
+@dataclass(frozen=True)
+class LayersStage(Stage):
+    """Trains `PortraitLayersNet`."""
+
+    config: LayersStageConfig
+    source: PortraitSource
+    name = "layers"
+
+    def init(self, key: jax.Array) -> Params:
+        return PortraitLayersNet(self.config.model).init(key, jnp.zeros((1, SIZE, SIZE, 3)))["params"]
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        step = start
+        while True:
+            yield compact(self.source(np.random.default_rng((self.config.seed, step)), self.config.batch, False))
+            step += 1
+
+    def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Absolute error of every premultiplied layer and of its gradients, and of the portrait put together again."""
+        del key
+        errors = layer_errors(self.config.model, params, batch)
+        loss = sum(WEIGHTS[name] * (jnp.abs(e).mean() + slopes(e)) for name, e in errors.items() if name in WEIGHTS)
+        loss += jnp.abs(errors["stacked"]).mean()
+        psnr = {name: -10 * jnp.log10(jnp.mean(e**2)) for name, e in errors.items()}
+        return loss, psnr
+
+    def evaluate(self, params: Params) -> dict[str, float]:
+        """PSNR of each layer of held-out characters, over all its pixels, and their mean error as `psnr`."""
+        rng, squares = np.random.default_rng((self.config.seed, 10_000_019)), []
+        run = jax.jit(lambda p, b: jax.tree.map(lambda e: jnp.mean(e**2), layer_errors(self.config.model, p, b)))
+        for _ in range(self.config.held_out // self.config.batch):
+            squares.append(run(params, compact(self.source(rng, self.config.batch, True))))
+        mean = {name: float(np.mean([s[name] for s in squares])) for name in squares[0]}
+        scores = {name: float(-10 * np.log10(value)) for name, value in mean.items()}
+        layers = [value for name, value in mean.items() if name in WEIGHTS]
+        return {**scores, "psnr": float(-10 * np.log10(np.mean(layers)))}
+
+    def gate(self, scores: dict[str, float]) -> bool:
+        return scores["psnr"] >= GATE_PSNR
+
+
+def compact(batch: Batch) -> Batch:
+    """uint8, so that little waits in the queue."""
+    return {name: np.round(x * 255).astype(np.uint8) for name, x in batch.items()}
+
+
+def layer_errors(config: LayersConfig, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """Made minus true, by layer; `stacked` is the portrait put together again."""
+    true = {name: jnp.asarray(x, jnp.float32) / 255 for name, x in batch.items()}
+    portrait = 2 * true["portrait"] - 1
+    made = assemble(PortraitLayersNet(config).apply({"params": params}, portrait), portrait)  # pyright: ignore[reportArgumentType]
+    errors = {name: layer - true[name][..., : layer.shape[-1]] for name, layer in made._asdict().items()}
+    return errors | {"stacked": stacked(made) - true["portrait"]}
+
+
+def slopes(error: jax.Array) -> jax.Array:
+    """Mean absolute difference of neighbouring pixels' errors: edges in the right place."""
+    return 0.5 * (jnp.abs(jnp.diff(error, axis=1)).mean() + jnp.abs(jnp.diff(error, axis=2)).mean())
