@@ -22,6 +22,8 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
     "batch": ("data", "fsdp"),
     "tokens": "seq",
     "features": None,
+    "rows": "seq",
+    "columns": None,
     # parameters
     "layers": None,
     "embed": "fsdp",

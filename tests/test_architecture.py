@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"nn", "mesh", "shapes"},
     "director": {"media", "timeline"},
     "metrics": {"models", "media", "timeline"},
-    "weights": {"models", "mesh"},
+    "weights": {"models", "mesh", "nn"},
     "training": {"models", "diffusion", "mesh", "timeline"},
     "sampling": {"models", "director", "diffusion", "metrics", "mesh", "media", "timeline"},
     "evaluation": {"metrics", "media", "models"},
@@ -36,6 +36,7 @@ JOINERS = {
     "sample.py",
     "data_pipeline/experts/train.py",
     "avatar_jax/evaluation/embedded.py",
+    "avatar_jax/evaluation/making.py",
 }
 """Files that may join everything, with every __main__.py, configs/, tpu/ and tests/."""
 

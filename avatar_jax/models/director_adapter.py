@@ -11,14 +11,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from avatar_jax.nn.attention import Attend, attend, merge_heads, split_heads
+from avatar_jax.nn.attention import Attend, attend, attend_in_frames, merge_heads, split_heads
 from avatar_jax.nn.linear import LECUN, ZEROS, Init, Linear
 from avatar_jax.nn.norm import LayerNorm, RMSNorm
 from avatar_jax.nn.rope import BASE
 
 
 class TextAttention(nn.Module):
-    """Wan's text attention for every shot, plus its attention to the portrait's image tokens where there are any."""
+    """Wan's text attention for every shot, plus attention to image tokens and to the frame's own audio tokens.
+
+    Image tokens: Wan image-to-video. Audio tokens here, sharing the queries and the output map: EchoMimicV3-Flash.
+    """
 
     heads: int
     out_init: Init = LECUN
@@ -26,7 +29,13 @@ class TextAttention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, image_BID: jax.Array | None = None
+        self,
+        x_BND: jax.Array,
+        text_BSLD: jax.Array,
+        shares_BTS: jax.Array,
+        image_BID: jax.Array | None = None,
+        audio_BTUM: jax.Array | None = None,
+        audio_gain: jax.Array | float = 1.0,
     ) -> jax.Array:
         D = x_BND.shape[-1]
         q_BNAK = split_heads(RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(x_BND)), self.heads)
@@ -42,6 +51,13 @@ class TextAttention(nn.Module):
             k_BID = RMSNorm(name="norm_k_img")(Linear(D, ("embed", "heads"), name="k_img")(image_BID))
             v_BID = Linear(D, ("embed", "heads"), name="v_img")(image_BID)
             y_BNAK += self.attend(q_BNAK, split_heads(k_BID, self.heads), split_heads(v_BID, self.heads))
+        if audio_BTUM is not None:
+            audio_BTUM = audio_BTUM.astype(x_BND.dtype)
+            k_BTUD = RMSNorm(name="norm_k_audio")(Linear(D, ("embed", "heads"), name="k_audio")(audio_BTUM))
+            v_BTUD = Linear(D, ("embed", "heads"), name="v_audio")(audio_BTUM)
+            k_BTUAK, v_BTUAK = split_heads(k_BTUD, self.heads), split_heads(v_BTUD, self.heads)
+            heard_BNAK = attend_in_frames(self.attend, q_BNAK, k_BTUAK, v_BTUAK)
+            y_BNAK += heard_BNAK * jnp.asarray(audio_gain, heard_BNAK.dtype)
         return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(merge_heads(y_BNAK))
 
 

@@ -3,7 +3,7 @@
 A window of T frames, P patches each, becomes N = T * P tokens. Every block lets the tokens
     1. look at each other                     (self-attention, rotary positions from exact times),
     2. read the prompt of their shot          (text attention; image tokens of the portrait where a model has them),
-    3. hear the sound beside their own frame  (audio attention: no other frame's),
+    3. hear the sound beside their own frame  (audio attention: no other frame's; EchoMimic: as part of 2),
     4. think alone                            (feed-forward).
 The diffusion time scales, shifts and gates steps 1 and 4. One module serves the embedded model (width 160) and the
 public checkpoints from 1.3B to 19B: only DiTConfig differs. Parameter names follow Wan's original layout.
@@ -40,9 +40,13 @@ class DiTConfig:
     out_channels: int = 136
     text_width: int = 128
     audio_width: int | None = 128
+    audio_in_text: bool = False
+    """Sound is heard inside the text attention (EchoMimicV3), not in an attention of its own (MultiTalk)."""
     image_width: int | None = None
     image_tokens: int | None = None
     """Learned positions for image tokens: 514 in FLF2V (two pictures of 257), else None."""
+    frequencies: int = 256
+    """Numbers of the sinusoid of the diffusion time."""
     storyline: bool = False
     """Adds the trained storyline attention after text attention."""
     remat: str = "none"
@@ -88,14 +92,15 @@ class Block(nn.Module):
 
         h_BND = LayerNorm(name="norm3")(x_BND).astype(cfg.dtype)
         text = TextAttention(cfg.heads, small, name="cross_attn")
-        x_BND = residual(x_BND, text(h_BND, context.text_BSLD, context.shares_BTS, context.image_BID))
+        heard = (context.audio_BTUM if cfg.audio_in_text else None, context.audio_gain)
+        x_BND = residual(x_BND, text(h_BND, context.text_BSLD, context.shares_BTS, context.image_BID, *heard))
 
         if cfg.storyline:
             story = StorylineAttention(cfg.heads, name="storyline_attn")
             h_BND = x_BND.astype(cfg.dtype)
             x_BND = residual(x_BND, story(h_BND, context.text_BSLD, context.shares_BTS, context.times_BT))
 
-        if context.audio_BTUM is not None:
+        if context.audio_BTUM is not None and not cfg.audio_in_text:
             h_BND = LayerNorm(name="norm_x")(x_BND).astype(cfg.dtype)
             audio = FrameAttention(cfg.heads, small, name="audio_cross_attn")
             x_BND = residual(x_BND, audio(h_BND, context.audio_BTUM), context.audio_gain)
@@ -113,7 +118,7 @@ class DiT(nn.Module):
     def __call__(
         self,
         x_BTPC: Float[Array, "B T P C"],
-        t: Float[Array, "B"] | Float[Array, "B T"],
+        t: Float[Array, "B"] | Float[Array, "B T"] | Float[Array, "B N"],
         positions_BNX: Float[Array, "B N 3"],
         text_BSLE: Float[Array, "B S L E"],
         shares_BTS: Float[Array, "B T S"],
@@ -124,7 +129,8 @@ class DiT(nn.Module):
         """Denoise one step.
 
         Args:
-            t: diffusion time in [0, 1], 1 is pure noise; one per window, or one per frame.
+            t: diffusion time in [0, 1], 1 is pure noise; one per window, per frame or per token (Wan 2.2
+                TI2V-5B: zero on known tokens).
             positions_BNX: (time, row, column) of each token, N = T * P; real-valued.
             text_BSLE: padded prompt tokens, one prompt per shot; padding is zero, and is attended to as in Wan.
             shares_BTS: share of each shot at each frame, summing to 1.
@@ -137,7 +143,7 @@ class DiT(nn.Module):
         x_BND = Linear(cfg.width, ("small", "embed"), name="patch_embedding")(x_BTPC.astype(cfg.dtype))
         x_BND = constrain(x_BND.reshape(B, T * P, -1).astype(jnp.float32), "batch", "tokens", "features")
 
-        time_BTD, modulation_BT6D = TimeEmbedding(cfg.width, name="time_embedding")(t.reshape(B, -1))
+        time_BTD, modulation_BT6D = TimeEmbedding(cfg.width, cfg.frequencies, name="time_embedding")(t.reshape(B, -1))
         context = Context(
             modulation_BT6D=modulation_BT6D,
             rope=rope_tables(positions_BNX, cfg.width // cfg.heads),
@@ -197,7 +203,7 @@ class Head(nn.Module):
 
 
 def per_token(value_BTD: jax.Array, tokens: int) -> jax.Array:
-    """One value per window stays [B, 1, D]; one per frame is repeated for its patches, [B, N, D]."""
+    """One value per window stays [B, 1, D]; one per frame is repeated for its patches; one per token is [B, N, D]."""
     frames = value_BTD.shape[1]
     return value_BTD if frames == 1 else jnp.repeat(value_BTD, tokens // frames, axis=1)
 

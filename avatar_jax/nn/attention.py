@@ -27,6 +27,14 @@ def attend(q_BNAK: jax.Array, k_BMAK: jax.Array, v_BMAK: jax.Array) -> jax.Array
     return checkpoint_name(jnp.einsum("BANM,BMAK->BNAK", weights, v_BMAK), "attention")
 
 
+def attend_in_frames(attend: Attend, q_BNAK: jax.Array, k_BTUAK: jax.Array, v_BTUAK: jax.Array) -> jax.Array:
+    """Queries of frame T see the keys of frame T alone; N = T * P."""
+    B, N, A, K = q_BNAK.shape
+    T, U = k_BTUAK.shape[1:3]
+    q, k, v = (y.reshape(B * T, size, A, K) for y, size in ((q_BNAK, N // T), (k_BTUAK, U), (v_BTUAK, U)))
+    return attend(q, k, v).reshape(B, N, A, K)
+
+
 def split_heads(x: jax.Array, heads: int) -> jax.Array:
     return x.reshape(*x.shape[:-1], heads, -1)
 
@@ -62,11 +70,9 @@ class FrameAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x_BND: jax.Array, audio_BTUM: jax.Array) -> jax.Array:
-        B, N, D = x_BND.shape
-        T, U = audio_BTUM.shape[1:3]
-        q_BND = Linear(D, ("embed", "heads"), name="q_linear")(x_BND)
+        D = x_BND.shape[-1]
+        q_BNAK = split_heads(Linear(D, ("embed", "heads"), name="q_linear")(x_BND), self.heads)
         kv_BTUD2 = Linear(2 * D, ("embed", "heads"), name="kv_linear")(audio_BTUM.astype(x_BND.dtype))
-        k, v = (split_heads(y, self.heads).reshape(B * T, U, self.heads, -1) for y in jnp.split(kv_BTUD2, 2, axis=-1))
-        q = split_heads(q_BND, self.heads).reshape(B * T, N // T, self.heads, -1)
-        y_BND = self.attend(q, k, v).reshape(B, N, D)
-        return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="proj")(y_BND)
+        k_BTUAK, v_BTUAK = (split_heads(y, self.heads) for y in jnp.split(kv_BTUD2, 2, axis=-1))
+        y_BNAK = attend_in_frames(self.attend, q_BNAK, k_BTUAK, v_BTUAK)
+        return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="proj")(merge_heads(y_BNAK))

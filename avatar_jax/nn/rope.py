@@ -41,3 +41,9 @@ def halves_from_pairs(weights: np.ndarray, heads: int) -> np.ndarray:
     """Reorder the last axis [..., heads * K] of a q or k kernel, bias or norm gain from Wan's pairs to ours."""
     split = weights.reshape(*weights.shape[:-1], heads, -1, 2)
     return np.ascontiguousarray(np.moveaxis(split, -1, -2).reshape(weights.shape))
+
+
+def pairs_from_halves(weights: np.ndarray, heads: int) -> np.ndarray:
+    """The inverse of `halves_from_pairs`."""
+    split = weights.reshape(*weights.shape[:-1], heads, 2, -1)
+    return np.ascontiguousarray(np.moveaxis(split, -1, -2).reshape(weights.shape))

@@ -32,10 +32,20 @@ class Stack(nn.Module):
     remat: str = "none"
     unroll: int = 1
 
-    @nn.compact
     def __call__(self, x: jax.Array, *shared: Any) -> jax.Array:
-        def step(layer: nn.Module, x: jax.Array, *shared: Any) -> tuple[jax.Array, None]:
-            return layer(x, *shared), None
+        return self.scanned(False, x, *shared)[0]
+
+    def every(self, x: jax.Array, *shared: Any) -> jax.Array:
+        """What each layer returned, stacked on a leading axis of `depth`."""
+        return self.scanned(True, x, *shared)[1]
+
+    @nn.compact
+    def scanned(self, keep: bool, x: jax.Array, *shared: Any) -> tuple[jax.Array, Any]:
+        """The last layer's result, and every layer's where `keep` says so."""
+
+        def step(layer: nn.Module, x: jax.Array, *shared: Any) -> tuple[jax.Array, jax.Array | None]:
+            x = layer(x, *shared)
+            return x, x if keep else None
 
         if self.remat != "none":
             step = nn.remat(step, policy=REMAT[self.remat], prevent_cse=False)
@@ -48,4 +58,4 @@ class Stack(nn.Module):
             unroll=self.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )
-        return scanned(self.layer(name="layers"), x, *shared)[0]
+        return scanned(self.layer(name="layers"), x, *shared)
