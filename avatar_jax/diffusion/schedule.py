@@ -25,6 +25,12 @@ def wan_unipc_sigmas(steps: int, shift: float) -> np.ndarray:
     return np.append(np.minimum(levels, 1 - 1e-6), 0).astype(np.float32)
 
 
+def wan_unipc_times(steps: int, shift: float) -> np.ndarray:
+    """What the model is told at each step of that list: diffusers cuts its timesteps (0 to 1000) to whole numbers."""
+    levels = shifted(np.linspace(1, 1 / 1000, steps + 1)[:-1], shift)
+    return (np.floor(np.minimum(levels, 1 - 1e-6) * 1000) / 1000).astype(np.float32)
+
+
 def training_times(key: jax.Array, count: int, mean: float = 1.3, deviation: float = 1.0) -> jax.Array:
     """[count] times in (0, 1): sigmoid of a normal draw. A mean above zero shows the model more of the noisy end."""
     return jax.nn.sigmoid(mean + deviation * jax.random.normal(key, (count,)))
