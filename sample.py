@@ -13,12 +13,14 @@ a video could not be made; 130 if interrupted (the same command goes on).
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from avatar_jax import config as configs
-from avatar_jax.media import BadInput
+from avatar_jax.media import BadInput, nameable
 from avatar_jax.mesh import parse_mesh, set_host_devices
 
 ROOT = Path(__file__).resolve().parent
@@ -41,7 +43,7 @@ def parser() -> Parser:
     p.add_argument("--jobs", type=Path, help="file with one request per line")
     p.add_argument("--redo-segments", default="", metavar="I,J", help="numbers of sub-clips to make anew")
     p.add_argument("--config", type=Path, default=ROOT / "configs" / "embedded.py")
-    p.add_argument("--weights", type=Path, help="folder of NAME.safetensors instead of the shipped ones")
+    p.add_argument("--weights", type=Path, help="folder of weights: see the config; default: the shipped ones")
     p.add_argument("--director", default="rules", help="who writes the storyline: rules")
     p.add_argument("--fps", default="25", help="frames per second, 12.5 to 48")
     p.add_argument("--face", metavar="X,Y,W,H", help="box of the head in the portrait, in pixels")
@@ -77,43 +79,68 @@ def run(arguments: list[str] | None) -> int:
     set_host_devices(args.mesh)
     use_compilation_cache()
 
-    from avatar_jax.mesh import make_mesh
-    from avatar_jax.sampling.jobs import run_jobs
-    from avatar_jax.sampling.pipeline import generate
+    from avatar_jax.sampling.jobs import read_jobs, run_jobs
     from avatar_jax.sampling.report import Lifeless
+    from avatar_jax.sampling.request import decode
 
-    try:
-        mesh = make_mesh(args.mesh)
-    except ValueError as error:
-        raise BadInput("--mesh", args.mesh, error, "use fewer devices") from error
-    models = load_models(args.weights, mesh)
+    # What is wrong with the inputs is told before anything heavy is loaded.
     if args.jobs is not None:
-        return tell_jobs(run_jobs(args.jobs, args.out, lambda request: generate(request, models, config, mesh)))
-    from avatar_jax.sampling.request import Request
-
-    request = Request(
-        image=args.image,
-        audio=args.audio,
-        out=args.out,
-        prompt=args.prompt,
-        storyline=args.storyline,
-        fps=args.fps,
-        face=args.face,
-        seed=args.seed,
-        redo=redo_numbers(args.redo_segments),
-    )
+        jobs = read_jobs(args.jobs, args.out)
+        return tell_jobs(run_jobs(jobs, args.out, maker(args, config)))
+    request = request_of(args)
+    inputs = decode(request)
     try:
-        tell(generate(request, models, config, mesh), args.out)
+        tell(maker(args, config)(request, inputs=inputs), args.out)
     except Lifeless as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
+def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]]:
+    """`sampling.pipeline.generate` with mesh, weights and config bound to it."""
+    from avatar_jax.mesh import make_mesh
+    from avatar_jax.sampling.pipeline import generate
+
+    try:
+        mesh = make_mesh(args.mesh)
+    except ValueError as error:
+        raise BadInput("--mesh", args.mesh, error, "use fewer devices") from error
+    if hasattr(config, "family"):
+        return public_maker(args, config, mesh)
+    return partial(generate, models=load_models(args.weights, mesh), config=config, mesh=mesh)
+
+
+def public_maker(args: argparse.Namespace, config: Any, mesh: Any) -> Callable[..., dict[str, Any]]:
+    """`sampling.public.pipeline.generate` with the public networks below --weights, mesh and config bound to it.
+
+    Raises:
+      BadInput: there is no such folder, or what is in it does not fit the config's family.
+    """
+    from avatar_jax.sampling.public.pipeline import generate
+    from avatar_jax.weights.suite import NUMBERS, open_suite, reading
+
+    if args.weights is None:
+        rule = f"{config.family} is not shipped; --weights names the folder that holds it"
+        raise BadInput("--weights", "missing", rule, f"see the first lines of {args.config}")
+    numbers, vae_numbers = NUMBERS[config.numbers], NUMBERS[config.vae_numbers]
+    try:
+        suite = open_suite(config.family, args.weights, mesh, numbers, vae_numbers, config.draft_family, reading)
+    except ValueError as error:
+        first, rule, fix = str(error).split("\n")
+        what, _, got = first.partition(": ")
+        raise BadInput(what, got, rule.removeprefix("rule: "), fix.removeprefix("fix: ")) from error
+    return partial(generate, suite=suite, config=config, mesh=mesh)
+
+
 def check(args: argparse.Namespace) -> None:
     """What can be said about the arguments before anything is loaded."""
+    for name, value in vars(args).items():
+        if isinstance(value, Path):
+            nameable(f"--{name}", value)
     if args.speaker:
-        raise BadInput("--speaker", args.speaker[0], "one speaker per video for now", "leave --speaker out")
+        rule = "one speaker per video: several are planned, and not supported yet"
+        raise BadInput("--speaker", args.speaker[0], rule, "leave --speaker out and give this one --audio and --face")
     if args.director != "rules":
         raise BadInput("--director", args.director, "only the rule-based director is here so far", "--director rules")
     if args.jobs is not None:
@@ -124,6 +151,23 @@ def check(args: argparse.Namespace) -> None:
     elif args.image is None or args.audio is None:
         missing = "--image" if args.image is None else "--audio"
         raise BadInput("wrong arguments", f"{missing} is missing", "--image and --audio, or --jobs", f"add {missing}")
+
+
+def request_of(args: argparse.Namespace) -> Any:
+    """The one request of the command line."""
+    from avatar_jax.sampling.request import Request
+
+    return Request(
+        image=args.image,
+        audio=args.audio,
+        out=args.out,
+        prompt=args.prompt,
+        storyline=args.storyline,
+        fps=args.fps,
+        face=args.face,
+        seed=args.seed,
+        redo=redo_numbers(args.redo_segments),
+    )
 
 
 def redo_numbers(text: str) -> tuple[int, ...]:

@@ -14,8 +14,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,14 +55,19 @@ def codec_stage(config: Any) -> Stage:
     return CodecStage(config.codec, Stills.open(Path(config.data) / "stills"))
 
 
-def reader_stage(name: str) -> Callable[[Any], Stage]:
-    def build(config: Any) -> Stage:
-        from avatar_jax.training.reader_stage import ReaderStage
-        from avatar_jax.training.stills import Stills
+def gate_stage(config: Any) -> Stage:
+    from avatar_jax.training.reader_stage import ReaderStage
+    from avatar_jax.training.stills import Stills
 
-        return ReaderStage(getattr(config, name), Stills.open(Path(config.data) / "stills"))
+    return ReaderStage(config.gate, Stills.open(Path(config.data) / "stills"))
 
-    return build
+
+def judge_stage(config: Any) -> Stage:
+    from avatar_jax.metrics.judging import judge_frames
+    from avatar_jax.training.judge_stage import JudgeStage
+    from data_pipeline.synthetic.judged import judged_batch
+
+    return JudgeStage(config.judge, judged_batch, judge_frames)
 
 
 def dit_stage(config: Any) -> Stage:
@@ -69,16 +75,29 @@ def dit_stage(config: Any) -> Stage:
     from data_pipeline.source import RecordSource
     from data_pipeline.synthetic.windows import ClipWindows
 
-    train, heldout = (ClipWindows(RecordSource(Path(config.data) / name)) for name in ("latents", "latents-heldout"))
-    return DitStage(config.dit, train, heldout)
+    train, heldout = (RecordSource(Path(config.data) / name) for name in ("latents", "latents-heldout"))
+    return DitStage(config.dit, partial(window_batches, train, config.dit), ClipWindows(train), ClipWindows(heldout))
+
+
+def window_batches(records: Sequence[Any], config: Any, draw: Any, start: int) -> Iterator[dict[str, Any]]:
+    """`training.dit_stage.Feed`: grain shuffles the clips, cuts a window from each and batches this host's share."""
+    from data_pipeline.loader import LoaderConfig, batches
+    from data_pipeline.synthetic.windows import sample_window
+
+    def window(record: Any, rng: Any) -> dict[str, Any]:
+        stride, known_T = draw(rng)
+        return {**sample_window(record, rng, stride, config.model.frames), "known_T": known_T}
+
+    loader = LoaderConfig(batch=config.batch, seed=config.seed)
+    return batches(records, loader, window, start, jax.process_index(), jax.process_count())
 
 
 STAGES: dict[str, Callable[[Any], Stage]] = {
     "audio": audio_stage,
     "layers": layers_stage,
     "codec": codec_stage,
-    "gate": reader_stage("gate"),
-    "judge": reader_stage("judge"),
+    "gate": gate_stage,
+    "judge": judge_stage,
     "dit": dit_stage,
 }
 """Stages in the order in which they build on each other, with the data that each of them reads."""

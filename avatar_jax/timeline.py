@@ -40,9 +40,14 @@ def nearest_frame(seconds: Fraction | float, fps: Rate) -> int:
     return floor(Fraction(seconds) * rate(fps) + Fraction(1, 2))
 
 
-def seconds_array(times: Sequence[Fraction]) -> np.ndarray:
-    """Times as float32 seconds, the form in which models receive them."""
-    return np.array([float(t) for t in times], dtype=np.float32)
+def seconds_of(frames: np.ndarray | Sequence[int] | float, fps: Rate) -> np.ndarray:
+    """Instants, in float64 seconds, of frame positions that may lie between frames; any shape."""
+    return np.asarray(frames, np.float64) / float(rate(fps))
+
+
+def frames_in(seconds: Rate, fps: Rate) -> float:
+    """How many frames, not rounded, `seconds` last."""
+    return float(rate(seconds) * rate(fps))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@
 |---|---|---|---|
 | audio | phones and mouth shapes from log-mels | 0.3 M | 600 CPU-s |
 | codec | canonical 8x8x32 latents of posed frames | 1.8 M | 1200 CPU-s |
-| gate, judge | readers of mouth, face and identity: for sampling, and for evaluation alone | 0.5 M each | 600 CPU-s |
+| gate | the sampler's reader of mouth, face and identity | 0.8 M | 600 CPU-s |
+| judge | the evaluation's reader; its frames are drawn while it trains | 1.2 M | 1200 CPU-s |
 | dit | windows of latents from sound, prompt and key frames | 4 M | 3000 CPU-s |
 """
 
@@ -18,9 +19,10 @@ from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.training.audio_stage import AudioStageConfig
 from avatar_jax.training.codec_stage import CodecStageConfig
 from avatar_jax.training.dit_stage import DitConfig
+from avatar_jax.training.judge_stage import JudgeStageConfig
 from avatar_jax.training.layers_stage import LayersStageConfig
 from avatar_jax.training.loop import LoopConfig
-from avatar_jax.training.reader_stage import ReaderStageConfig, gate_config, judge_config
+from avatar_jax.training.reader_stage import ReaderStageConfig
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Embedded:
     audio: AudioStageConfig = field(default_factory=AudioStageConfig)
     layers: LayersStageConfig = field(default_factory=LayersStageConfig)
     codec: CodecStageConfig = field(default_factory=CodecStageConfig)
-    gate: ReaderStageConfig = field(default_factory=gate_config)
-    judge: ReaderStageConfig = field(default_factory=judge_config)
+    gate: ReaderStageConfig = field(default_factory=ReaderStageConfig)
+    judge: JudgeStageConfig = field(default_factory=JudgeStageConfig)
     dit: DitConfig = field(default_factory=DitConfig)
     sample: SampleConfig = field(default_factory=SampleConfig)
     """Of the cascade; sample.py takes overrides relative to it, as in --segment.solver.steps=8."""

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from avatar_jax.timeline import Timeline, frame_count, frame_times, nearest_frame, rate
+from avatar_jax.timeline import Timeline, frame_count, frame_times, frames_in, nearest_frame, rate, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_model_frames_cover_every_output_frame(samples: int, fps: float) -> None
     line = Timeline(samples, 16000, rate(fps), rate(12.5))
     assert line.output_times()[-1] <= line.model_times()[-1]
     assert line.model_frames == 1 or line.output_times()[-1] > line.model_times()[-2]
+
+
+def test_arrays_of_frames_become_seconds_as_exactly_as_single_ones() -> None:
+    times = seconds_of([0, 1, 2.5, 1199 * 25], Fraction(25, 2))
+    assert times.dtype == "float64" and times.tolist() == [0, 0.08, 0.2, 2398]
+    assert float(seconds_of(3, "30000/1001")) == pytest.approx(float(frame_times(1, "30000/1001", 3)[0]), abs=1e-15)
+    assert frames_in(3.2, Fraction(25, 2)) == 40

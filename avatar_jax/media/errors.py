@@ -1,10 +1,14 @@
 """The one error for a user's mistake: it says what was wrong, what was got, the rule and the fix."""
 
 import errno
+import os
+from pathlib import Path
 from typing import Any
 
 SHOWN = 160
 """Characters of a user's value that a message repeats."""
+LONGEST_NAME = 255
+"""Bytes of a file's name on the usual file systems."""
 
 
 def _line(text: Any) -> str:
@@ -23,6 +27,22 @@ class BadInput(ValueError):
     def __reduce__(self) -> tuple[type["BadInput"], tuple[str, str, str, str]]:
         """Workers send errors back to their parent process."""
         return BadInput, (self.what, self.got, self.rule, self.fix)
+
+
+def nameable(what: str, path: Path) -> Path:
+    """The path, if a file can have such a name at all; most calls on one that no file can have raise OSError.
+
+    Raises:
+      BadInput: a part of it is too long, or holds what no name may hold.
+    """
+    try:
+        usable = "\0" not in str(path) and all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts)
+    except UnicodeError:
+        usable = False
+    if not usable:
+        rule = f"every part of a path has at most {LONGEST_NAME} bytes, none of them 0"
+        raise BadInput(what, path, rule, "check the path")
+    return path
 
 
 def unwritable(path: Any, error: OSError) -> BadInput:

@@ -1,5 +1,7 @@
 """Picture quality against known frames, and steadiness through seams and over time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -11,9 +13,13 @@ def psnr(made: np.ndarray, true: np.ndarray) -> float:
     return float(10 * np.log10(255.0**2 / error)) if error > 0 else float("inf")
 
 
-def seam_ratio(frames_THW3: np.ndarray, seams: list[int]) -> float:
-    """Mean absolute change at the seams over the mean change elsewhere; 1 means that no seam can be seen."""
-    change_T = np.abs(np.diff(frames_THW3.astype(np.float32), axis=0)).mean(axis=(1, 2, 3))
+def changes(frames_THW3: np.ndarray) -> np.ndarray:
+    """Mean absolute change from each frame to the next, [T - 1]."""
+    return np.abs(np.diff(frames_THW3.astype(np.float32), axis=0)).mean(axis=(1, 2, 3))
+
+
+def change_ratio(change_T: np.ndarray, seams: Sequence[int]) -> float:
+    """Mean of `changes` into and out of the frames at the seams over its mean elsewhere; nan where either is empty."""
     at = np.zeros(len(change_T), bool)
     for seam in seams:
         at[max(0, seam - 1) : seam + 1] = True
@@ -22,13 +28,29 @@ def seam_ratio(frames_THW3: np.ndarray, seams: list[int]) -> float:
     return float(change_T[at].mean() / change_T[~at].mean())
 
 
-def color_drift(frames_THW3: np.ndarray, fps: float) -> float:
-    """Drift of the mean colour in levels of 255 per 10 seconds: the slope of a straight line, largest channel."""
-    means_T3 = frames_THW3.reshape(len(frames_THW3), -1, 3).astype(np.float32).mean(axis=1)
-    if len(means_T3) < 2:
+def seam_ratio(frames_THW3: np.ndarray, seams: Sequence[int]) -> float:
+    """Mean absolute change at the seams over the mean change elsewhere; 1 means that no seam can be seen."""
+    return change_ratio(changes(frames_THW3), seams)
+
+
+def drift(track_TC: np.ndarray, fps: float) -> float:
+    """Drift per 10 seconds: the slope of the straight line through each column, the steepest one, without its sign."""
+    if len(track_TC) < 2:
         return 0.0
-    seconds = np.arange(len(means_T3)) / fps
-    return float(10 * np.abs(np.polyfit(seconds, means_T3, 1)[0]).max())
+    seconds = np.arange(len(track_TC)) / fps
+    return float(10 * np.abs(np.polyfit(seconds, track_TC.astype(np.float64), 1)[0]).max())
+
+
+def color_drift(frames_THW3: np.ndarray, fps: float) -> float:
+    """Drift of the mean colour in levels of 255 per 10 seconds, largest channel."""
+    return drift(frames_THW3.reshape(len(frames_THW3), -1, 3).astype(np.float32).mean(axis=1), fps)
+
+
+def unsteadiness(track_TC: np.ndarray) -> np.ndarray:
+    """Mean absolute second difference of each column, per frame; nan for fewer than three frames."""
+    if len(track_TC) < 3:
+        return np.full(track_TC.shape[1:], np.nan)
+    return np.abs(np.diff(track_TC, n=2, axis=0)).mean(axis=0)
 
 
 def is_lifeless(frames_THW3: np.ndarray) -> str | None:

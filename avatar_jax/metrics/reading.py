@@ -1,50 +1,49 @@
-"""Reads frames with one of the trained readers: mouth, eyes, pose, clarity, identity, emotion for every frame."""
+"""Reads frames with the gate's reader: mouth, eyes, pose, clarity and identity of every frame."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32
 
 from avatar_jax.models.avatar_codec import PICTURE
-from avatar_jax.models.reader import Reader, ReaderConfig, Reading
+from avatar_jax.models.reader import READINGS, Reader
 
-CHUNK = 32
-"""Frames per call: one compiled shape for videos of any length."""
+CHUNK = 8
+"""Frames per call: one compiled shape for streams of any length."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the reader sees in N frames: values in the order of `reader.READINGS`, identity of length one."""
+
+    values_NR: Float32[np.ndarray, "N R"]
+    identity_ND: Float32[np.ndarray, "N 64"]
+
+    def of(self, name: str) -> Float32[np.ndarray, " N"]:
+        """One column by its name."""
+        return self.values_NR[:, READINGS.index(name)]
 
 
 @partial(jax.jit, static_argnums=0)
-def _read(config: ReaderConfig, params: Any, frames_BHW3: jax.Array) -> Reading:
-    reading: Any = Reader(config).apply({"params": params}, frames_BHW3.astype(jnp.float32) / 127.5 - 1)
-    return reading
+def _read(reader: Reader, params: dict, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x = frames.astype(jnp.float32) / 127.5 - 1
+    x = jax.image.resize(x, (x.shape[0], PICTURE, PICTURE, 3), "linear", antialias=True)
+    reading: Any = reader.apply({"params": params}, x)
+    return reading.values, reading.identity
 
 
-def at_reading_size(frame_HW3: np.ndarray) -> np.ndarray:
-    """The frame at the 128 px that readers see."""
-    if frame_HW3.shape[:2] == (PICTURE, PICTURE):
-        return frame_HW3
-    return cv2.resize(frame_HW3, (PICTURE, PICTURE), interpolation=cv2.INTER_AREA)
-
-
-def _chunks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    held: list[np.ndarray] = []
-    for frame in frames:
-        held.append(at_reading_size(frame))
-        if len(held) == CHUNK:
-            yield np.stack(held)
-            held = []
-    if held:
-        yield np.stack(held)
-
-
-def read_frames(params: Any, config: ReaderConfig, frames: Iterable[np.ndarray]) -> Reading:
-    """Readings of uint8 frames of any size; NumPy arrays with one row per frame. Frames may be a stream."""
-    parts: list[list[Any]] = []
-    for chunk in _chunks(frames):
-        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0), (0, 0), (0, 0)), mode="edge")
-        parts.append([np.asarray(x)[: len(chunk)] for x in _read(config, params, padded)])
-    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Reading(*columns)
+def read_frames(reader: Reader, params: dict, frames: Iterable[np.ndarray], chunk: int = CHUNK) -> Readings:
+    """Readings of a stream of square uint8 frames, all of one size, at least one."""
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    stream = iter(frames)
+    while held := list(islice(stream, chunk)):
+        read = _read(reader, params, np.stack(held + [held[-1]] * (chunk - len(held))))
+        parts.append((np.asarray(read[0])[: len(held)], np.asarray(read[1])[: len(held)]))
+    values, identities = zip(*parts, strict=True)
+    return Readings(np.concatenate(values), np.concatenate(identities))

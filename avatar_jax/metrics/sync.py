@@ -1,5 +1,7 @@
 """Lip sync read from frames: how well the mouth of a video follows a known or heard mouth track."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -7,6 +9,8 @@ def correlation(read_T: np.ndarray, true_T: np.ndarray) -> float:
     """Pearson correlation of two tracks of equal length; nan where either does not move."""
     if read_T.shape != true_T.shape or read_T.ndim != 1:
         raise ValueError(f"correlation needs two tracks of one length, got {read_T.shape} and {true_T.shape}")
+    if not len(read_T):
+        return float("nan")
     a, b = read_T - read_T.mean(), true_T - true_T.mean()
     scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / scale if scale > 1e-9 else float("nan")
@@ -25,11 +29,44 @@ def best_offset(read_T: np.ndarray, true_T: np.ndarray, reach: int) -> int:
     return max(finite, key=lambda shift: (finite[shift], -abs(shift))) if finite else 0
 
 
+def runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
+    """(first, stop) of every stretch of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags_T.astype(int), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def closures_hit(read_T: np.ndarray, closed_T: np.ndarray, shut_below: float, slack: int = 1) -> list[bool]:
+    """For each lip closure (a run of true `closed_T`), whether the mouth is read shut within +-`slack` frames."""
+    return [bool(read_T[max(0, a - slack) : b + slack].min() < shut_below) for a, b in runs(closed_T)]
+
+
 def closure_recall(read_T: np.ndarray, closed_T: np.ndarray, shut_below: float, slack: int = 1) -> float:
-    """Share of lip closures (runs of true `closed_T`) in which the mouth is read shut within +-`slack` frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], closed_T.astype(int), [0]])))
-    runs = list(zip(edges[::2], edges[1::2], strict=True))
-    if not runs:
-        return float("nan")
-    hits = [read_T[max(0, a - slack) : b + slack].min() < shut_below for a, b in runs]
-    return float(np.mean(hits))
+    """Share of lip closures in which the mouth is read shut within +-`slack` frames; nan where there are none."""
+    hits = closures_hit(read_T, closed_T, shut_below, slack)
+    return float(np.mean(hits)) if hits else float("nan")
+
+
+def shut_threshold(
+    tracks: Sequence[np.ndarray], closed: Sequence[np.ndarray], elsewhere: Sequence[np.ndarray], slack: int = 1
+) -> float:
+    """The reading below which a mouth counts as shut, calibrated on true frames.
+
+    Of all thresholds, the one with the largest difference between the recall of the closures that each track has
+    (`closed`) and of closures that are not its own (`elsewhere`), which is what chance reaches.
+    """
+
+    def recall(where: Sequence[np.ndarray], threshold: float) -> float:
+        hits = [h for t, c in zip(tracks, where, strict=True) for h in closures_hit(t, c, threshold, slack)]
+        return float(np.mean(hits)) if hits else 0.0
+
+    candidates = np.arange(0.02, 0.401, 0.01)
+    gains = [recall(closed, float(x)) - recall(elsewhere, float(x)) for x in candidates]
+    return float(candidates[int(np.argmax(gains))])
+
+
+def near(frames: Sequence[int], count: int, reach: int) -> np.ndarray:
+    """[count] true within +-`reach` of the given frames."""
+    out = np.zeros(count, bool)
+    for frame in frames:
+        out[max(0, frame - reach) : frame + reach + 1] = True
+    return out

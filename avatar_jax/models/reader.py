@@ -3,8 +3,8 @@
 It looks twice: at the small whole frame, to find the face; then at the face, upright and always of one size, where
 a mouth is as large on a far head as on a near one.
 
-Two instances are trained: `gate` (with blur, noise and planted occlusion) scores candidates while a video is made;
-`judge` (other data, other seed, other width) is used by the evaluation alone, so nobody optimises what is scored.
+It is the `gate`: trained with blur, noise and planted occlusion, it scores candidates while a video is made. Finished
+videos are scored by another network on other data, `models.judge`, so nobody optimises what is scored.
 """
 
 from dataclasses import dataclass

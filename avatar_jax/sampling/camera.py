@@ -17,6 +17,7 @@ from scipy.signal import savgol_filter
 
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, POSE_PATCH, POSE_SCALE
 from avatar_jax.models.pose import POSE
+from avatar_jax.timeline import frames_in
 
 FIRST = PATCH_CHANNELS - len(POSE_SCALE)
 CAMERA = slice(FIRST + POSE.index("log_zoom"), FIRST + POSE.index("pan_y") + 1)
@@ -52,7 +53,7 @@ def steady(
     blueprint_NPC: Float[np.ndarray, "N P C"], stride: int, fps: Fraction, config: CameraConfig
 ) -> Float[np.ndarray, "N P C"]:
     """The blueprint with a smooth camera; its frames lie `stride` model frames apart, `fps` model frames a second."""
-    wanted = 2 * round(config.seconds * float(fps) / stride / 2) + 1
+    wanted = 2 * round(frames_in(config.seconds, fps) / stride / 2) + 1
     window = min(wanted, len(blueprint_NPC) - (len(blueprint_NPC) + 1) % 2)
     steadied = blueprint_NPC.copy()
     if window > config.degree:

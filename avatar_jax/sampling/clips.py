@@ -15,6 +15,7 @@ from avatar_jax.sampling.gate import ClipScore, inspect
 from avatar_jax.sampling.request import MODEL_FPS
 from avatar_jax.sampling.segments import Segment, sample_segments
 from avatar_jax.sampling.work import Work
+from avatar_jax.timeline import seconds_of
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Clip:
     score: ClipScore
     mouth: np.ndarray
 
-    def as_dict(self, model_fps: float) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
+        start, end = seconds_of([self.segment.first, self.segment.last], MODEL_FPS)
         return {
             "index": self.segment.index,
-            "start": round(self.segment.first / model_fps, 4),
-            "end": round(self.segment.last / model_fps, 4),
+            "start": round(float(start), 4),
+            "end": round(float(end), 4),
             "attempt": self.attempt,
             **self.score.as_dict(),
         }
@@ -64,7 +66,7 @@ def sub_clips(
         fresh: list[tuple[Segment, np.ndarray]] = []
 
         def look(fresh: list[tuple[Segment, np.ndarray]] = fresh, retry: int = retry) -> None:
-            scored = inspect(work.pictures, work.portrait, work.shapes_T4, float(MODEL_FPS), fresh, gate)
+            scored = inspect(work.pictures, work.portrait, work.shapes_T4, fresh, gate)
             for (segment, latents), (score, mouth) in zip(fresh, scored, strict=True):
                 clip = Clip(segment, attempts[segment.index] + retry, score, mouth)
                 before = clips.get(segment.index)

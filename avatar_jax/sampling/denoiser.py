@@ -5,6 +5,7 @@ shorter ones are filled up. On a mesh the rows are split over its data axis and 
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from avatar_jax.models.audio_encoder import audio_tokens
 from avatar_jax.models.segment import WindowConditions, WindowConfig, WindowModel
 from avatar_jax.models.text_encoder import tokenize
 from avatar_jax.sampling.windows import Predict, Windows
+from avatar_jax.timeline import seconds_of
 
 SHOTS = 3
 """Shots that one window can attend to, as in training; of more, those with the largest share stay."""
@@ -49,7 +51,7 @@ class StorylineDenoiser:
     features_TM: np.ndarray
     """Of the whole recording, at 50 Hz."""
     storyline: Storyline
-    model_fps: float
+    model_fps: Fraction
     mesh: Mesh
     rows: int = 16
     prompts_NL: np.ndarray = field(init=False)
@@ -77,12 +79,12 @@ class StorylineDenoiser:
     def conditions(self, windows: Windows) -> WindowConditions:
         """Everything the model is given about these windows, as NumPy arrays."""
         B, T = windows.times_BT.shape
-        seconds = windows.times_BT.ravel() / self.model_fps
-        sound = audio_tokens(self.features_TM, seconds)
+        seconds_BT = seconds_of(windows.times_BT, self.model_fps)
+        sound = audio_tokens(self.features_TM, seconds_BT.ravel())
         ids_BSL = np.zeros((B, SHOTS, self.prompts_NL.shape[1]), np.int32)
         weights_BTS = np.zeros((B, T, SHOTS), np.float32)
-        for b, times in enumerate(windows.times_BT):
-            shares_TN = shots_at(self.storyline, times / self.model_fps)
+        for b, seconds_T in enumerate(seconds_BT):
+            shares_TN = shots_at(self.storyline, seconds_T)
             largest = np.sort(np.argsort(-shares_TN.sum(axis=0), kind="stable")[:SHOTS])
             used = [n for n in largest if shares_TN[:, n].any()]
             ids_BSL[b, : len(used)] = self.prompts_NL[used]

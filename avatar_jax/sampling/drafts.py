@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from avatar_jax.media.video import write_video
+from avatar_jax.metrics.reading import Readings
 from avatar_jax.sampling.blueprint import plan_blueprint, sample_blueprint
 from avatar_jax.sampling.camera import steady
 from avatar_jax.sampling.folder import (
@@ -16,9 +17,10 @@ from avatar_jax.sampling.folder import (
 from avatar_jax.sampling.gate import score_frames
 from avatar_jax.sampling.keyframe_plot import draw_keyframes
 from avatar_jax.sampling.keyframes import Keyframes
-from avatar_jax.sampling.pictures import Pictures, Readings
+from avatar_jax.sampling.pictures import Pictures
 from avatar_jax.sampling.request import MODEL_FPS
 from avatar_jax.sampling.work import Work
+from avatar_jax.timeline import seconds_of
 
 
 def blueprint(work: Work) -> tuple[np.ndarray, Any]:
@@ -65,7 +67,7 @@ def save_keyframes(work: Work, keyframes: Keyframes, latents: np.ndarray) -> Non
         ok, png = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if ok:
             write_whole(work.folder.path / "keyframes" / f"{number:03d}.png", png.tobytes())
-    plot = draw_keyframes(keyframes, frames, work.config.keyframes, float(MODEL_FPS))
+    plot = draw_keyframes(keyframes, frames, work.config.keyframes)
     write_whole(work.folder.path / "keyframes.png", plot)
 
 
@@ -73,7 +75,7 @@ def keyframe_report(keyframes: Keyframes) -> list[dict[str, float]]:
     scores = keyframes.scores
     return [
         {
-            "seconds": round(i * keyframes.stride / float(MODEL_FPS), 4),
+            "seconds": round(float(seconds_of(i * keyframes.stride, MODEL_FPS)), 4),
             "identity": round(float(scores.identity[i]), 4),
             "occlusion": round(float(scores.occlusion[i]), 4),
             "clarity": round(float(scores.clarity[i]), 4),

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from avatar_jax.media.face import HEAD_HEIGHT, Box, is_drawn
+from avatar_jax.metrics.reading import read_frames
 from avatar_jax.models.avatar_codec import PICTURE
-from avatar_jax.models.reader import READINGS, Reader
-from avatar_jax.sampling.pictures import read_chunk
+from avatar_jax.models.reader import Reader
 
 
 def face_finder(reader: Reader, params: dict) -> Callable[[np.ndarray], Box | None]:
@@ -21,8 +21,8 @@ def face_finder(reader: Reader, params: dict) -> Callable[[np.ndarray], Box | No
         side = min(height, width)
         left, top = (width - side) // 2, (height - side) // 4
         square = cv2.resize(rgb[top : top + side, left : left + side], (PICTURE, PICTURE), interpolation=cv2.INTER_AREA)
-        values = read_chunk(reader, params, square[None])[0][0]
-        x, y, size, zoom = (float(values[READINGS.index(n)]) for n in ("face_x", "face_y", "face_size", "log_zoom"))
+        seen = read_frames(reader, params, [square], chunk=1)
+        x, y, size, zoom = (float(seen.of(n)[0]) for n in ("face_x", "face_y", "face_size", "log_zoom"))
         # Heads are drawn about equally high at zoom 1, but not equally wide.
         tall = HEAD_HEIGHT * float(np.exp(zoom))
         return left + (x - size / 2) * side, top + (y - tall / 2) * side, size * side, tall * side

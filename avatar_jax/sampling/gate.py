@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.audio_encoder import FEATURE_RATE
 from avatar_jax.models.reader import READINGS, SPREAD
 from avatar_jax.sampling.keyframes import FrameScores
-from avatar_jax.sampling.pictures import Pictures, Readings
+from avatar_jax.sampling.pictures import Pictures
+from avatar_jax.sampling.request import MODEL_FPS
 from avatar_jax.sampling.segments import Segment
+from avatar_jax.timeline import seconds_of
 
 LOOK = ("smile", "brow", "yaw", "pitch", "roll", "log_zoom", "face_x", "face_y")
 """Readings whose change is visible motion; the mouth is left out, since it moves all the time."""
@@ -71,7 +74,6 @@ def inspect(
     pictures: Pictures,
     portrait: Readings,
     shapes_T4: np.ndarray,
-    model_fps: float,
     clips: Sequence[tuple[Segment, np.ndarray]],
     config: GateConfig,
 ) -> list[tuple[ClipScore, np.ndarray]]:
@@ -84,7 +86,7 @@ def inspect(
         rows = slice(start, start + len(where))
         start += len(where)
         seen = readings.of("open")[rows]
-        heard = heard_opening(shapes_T4, (segment.first + where) / model_fps)
+        heard = heard_opening(shapes_T4, seconds_of(segment.first + where, MODEL_FPS))
         score = ClipScore(
             float((readings.identity_ND[rows] @ portrait.identity_ND[0]).mean()),
             float(readings.of("clarity")[rows].mean()),

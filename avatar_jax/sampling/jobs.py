@@ -9,12 +9,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avatar_jax.media import BadInput, unwritable
+from avatar_jax.media import BadInput, nameable, unwritable
 from avatar_jax.sampling.request import Request
 
 KEYS = {"name", "image", "audio", "prompt", "storyline", "fps", "face", "seed"}
@@ -98,11 +98,11 @@ def parse_line(line: str, number: int, base: Path, out: Path) -> tuple[str, Requ
         rule = "a name is a folder's name: letters, digits, space, . _ + -, not ending in a dot, no slash"
         raise BadInput(where, f"name is {name!r}", rule, "choose a plain name")
     request = Request(
-        image=base / job["image"],
-        audio=base / job["audio"],
-        out=out / name,
+        image=nameable(where, base / job["image"]),
+        audio=nameable(where, base / job["audio"]),
+        out=nameable(where, out / name),
         prompt=job.get("prompt", ""),
-        storyline=base / job["storyline"] if job.get("storyline") else None,
+        storyline=nameable(where, base / job["storyline"]) if job.get("storyline") else None,
         fps=str(job.get("fps", "25")),
         face=job.get("face"),
         seed=job.get("seed", 0),
@@ -110,16 +110,15 @@ def parse_line(line: str, number: int, base: Path, out: Path) -> tuple[str, Requ
     return name, request
 
 
-def run_jobs(path: Path, out: Path, make: Callable[[Request], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def run_jobs(jobs: Sequence[Job], out: Path, make: Callable[[Request], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Do every job with `make` and yield its line of results.jsonl as it is written.
 
     status is "done", "bad input" or "failed" (the error of the program, not of the user); jobs that an earlier run
     finished are "done" with "already_complete".
 
     Raises:
-      BadInput: the jobs file or the folder for all videos cannot be used.
+      BadInput: the folder for all videos cannot be used.
     """
-    jobs = read_jobs(path, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         results = (out / "results.jsonl").open("w", encoding="utf-8")

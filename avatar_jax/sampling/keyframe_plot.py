@@ -2,22 +2,25 @@
 
 import io
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from avatar_jax.sampling.keyframes import KeyframeConfig, Keyframes
+from avatar_jax.sampling.request import MODEL_FPS
+from avatar_jax.timeline import seconds_of
 
 SHOWN = 12
 """Pictures of key frames below the plot."""
 
 
 def draw_keyframes(
-    keyframes: Keyframes, pictures: Sequence[np.ndarray], config: KeyframeConfig, model_fps: float
+    keyframes: Keyframes, pictures: Sequence[np.ndarray], config: KeyframeConfig, fps: Fraction = MODEL_FPS
 ) -> bytes:
-    """PNG of the selection; `pictures` are the chosen frames, of which at most `SHOWN` are drawn."""
-    seconds = np.arange(len(keyframes.scores.identity)) * keyframes.stride / model_fps
+    """PNG of the selection; `pictures` are the chosen frames, of which at most `SHOWN` are drawn; `fps`: the model's."""
+    seconds = seconds_of(np.arange(len(keyframes.scores.identity)) * keyframes.stride, fps)
     chosen = list(keyframes.chosen)
     motion = [np.nan] + [keyframes.scores.motion(i - 1, i) for i in range(1, len(seconds))]
     rows = [

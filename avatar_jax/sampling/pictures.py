@@ -1,18 +1,18 @@
-"""Latents to pictures and back to numbers: decoding in chunks of one shape, and the gate reader on decoded frames."""
+"""Latents to pictures, in chunks of one shape, and what the gate's reader sees in them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avatar_jax.models.avatar_codec import PICTURE, AvatarCodec
-from avatar_jax.models.reader import READINGS, Reader
+from avatar_jax.metrics.reading import Readings, read_frames
+from avatar_jax.models.avatar_codec import AvatarCodec
+from avatar_jax.models.reader import Reader
 
 CHUNK = 8
 """Frames decoded per call: a stream of any length needs one compilation and little memory."""
@@ -27,31 +27,6 @@ def to_unit(frames: np.ndarray) -> np.ndarray:
 def _decode(codec: AvatarCodec, params: dict, latents: jax.Array, small: jax.Array, source: jax.Array, size: int):
     frames = codec.apply({"params": params}, latents[None], small[None], source[None], size, method="decode")[0]
     return jnp.clip(jnp.round((frames + 1) * 127.5), 0, 255).astype(jnp.uint8)
-
-
-@partial(jax.jit, static_argnums=0)
-def _read(reader: Reader, params: dict, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x = frames.astype(jnp.float32) / 127.5 - 1
-    x = jax.image.resize(x, (x.shape[0], PICTURE, PICTURE, 3), "linear", antialias=True)
-    reading: Any = reader.apply({"params": params}, x)
-    return reading.values, reading.identity
-
-
-def read_chunk(reader: Reader, params: dict, frames_BHW3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values [B, R] and identity [B, 64] of uint8 frames; one compilation for each shape."""
-    value, identity = _read(reader, params, frames_BHW3)
-    return np.asarray(value), np.asarray(identity)
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What the gate reader sees in N frames: values by name (models/reader.py), identity [N, 64] of length one."""
-
-    values_NR: np.ndarray
-    identity_ND: np.ndarray
-
-    def of(self, name: str) -> np.ndarray:
-        return self.values_NR[:, READINGS.index(name)]
 
 
 @dataclass(frozen=True)
@@ -79,14 +54,7 @@ class Pictures:
 
     def read(self, frames: Iterable[np.ndarray]) -> Readings:
         """The gate reader's view of these frames, which are `size` pixels wide."""
-        values, identities = [], []
-        stream = iter(frames)
-        while chunk := list(islice(stream, CHUNK)):
-            batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk)))
-            value, identity = read_chunk(self.reader, self.reader_params, batch)
-            values.append(value[: len(chunk)])
-            identities.append(identity[: len(chunk)])
-        return Readings(np.concatenate(values), np.concatenate(identities))
+        return read_frames(self.reader, self.reader_params, frames)
 
     def portrait(self) -> np.ndarray:
         """The portrait at the video's size, for the reader."""

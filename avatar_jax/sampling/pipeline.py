@@ -20,12 +20,13 @@ from avatar_jax.sampling.folder import (
     read_json,
     sha256,
     write_json,
+    write_whole,
 )
 from avatar_jax.sampling.insertion import insert_frames, plan_insertion
 from avatar_jax.sampling.keyframes import select_keyframes
 from avatar_jax.sampling.report import FrameWatch, Stopwatch, plain, progress_bar, versions
-from avatar_jax.sampling.request import MODEL_FPS, Prepared, Request, prepare
-from avatar_jax.sampling.seams import repair_seams
+from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
+from avatar_jax.sampling.seams import part_of, repair_seams
 from avatar_jax.sampling.segments import Segment, assemble, plan_segments
 from avatar_jax.sampling.work import Models, Work, begin
 
@@ -44,17 +45,27 @@ def fingerprint_of(request: Request, prepared: Prepared, models: Models, config:
     }
 
 
-def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh, quiet: bool = False) -> dict[str, Any]:
+def generate(
+    request: Request,
+    models: Models,
+    config: SampleConfig,
+    mesh: Mesh,
+    quiet: bool = False,
+    inputs: Inputs | None = None,
+) -> dict[str, Any]:
     """Make the video of a request in its folder, going on where an earlier run stopped; returns the report.
+
+    `inputs` are the request's files where they have been decoded already.
 
     Raises:
       BadInput: for a mistake of the user's; nothing is written in that case.
       Lifeless: the frames came out black, flat or frozen.
     """
     began = time.perf_counter()
-    prepared = prepare(request, models.director, face_finder(models.reader, models.reader_params))
-    inputs = fingerprint_of(request, prepared, models, config)
-    fingerprint = hash_of(inputs)
+    finder = face_finder(models.reader, models.reader_params)
+    prepared = prepare(inputs or decode(request), request.prompt, models.director, finder)
+    made_from = fingerprint_of(request, prepared, models, config)
+    fingerprint = hash_of(made_from)
     folder = OutputFolder(request.out)
     if request.redo:
         folder.require_redo(fingerprint, request.redo)
@@ -67,7 +78,7 @@ def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh,
     with progress_bar(quiet) as bar:
         watch = Stopwatch(bar)
         with watch.stage("inputs"):
-            prepared.storyline.save(folder.path / "storyline.json")
+            write_whole(folder.path / "storyline.json", prepared.storyline.to_json().encode())
             work = begin(request, prepared, models, config, mesh, folder, watch)
         with watch.stage("blueprint"):
             latents, scores = blueprint(work)
@@ -91,8 +102,9 @@ def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh,
         with watch.stage("frames"):
             timeline = prepared.timeline
             stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
-            stream = camera.along(stream, timeline.model_fps / timeline.fps)
-            alive = FrameWatch(timeline.frames)
+            ratio = timeline.model_fps / timeline.fps
+            stream = camera.along(stream, ratio)
+            alive = FrameWatch([part_of(i * ratio, segments, config.seams.reach) for i in range(timeline.frames)])
             frames = alive.through(work.pictures.decode(stream))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
 
@@ -104,11 +116,11 @@ def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh,
         "seconds": round(seconds, 6),
         "size": config.size,
         "seed": request.seed,
-        "frames_sha256": alive.digest.hexdigest(),
+        **alive.hashes(),
         "mouth_follows_sound": mouth_follows(clips),
         "portrait": {"framing": prepared.framing.how, "warning": prepared.framing.warning},
         "key_frames": keyframe_report(keyframes),
-        "segments": [clip.as_dict(model_fps=float(MODEL_FPS)) for clip in clips],
+        "segments": [clip.as_dict() for clip in clips],
         "timings_s": {**watch.seconds, "all": round(took, 3)},
         "seconds_per_video_second": round(took / seconds, 3),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
@@ -117,7 +129,7 @@ def generate(request: Request, models: Models, config: SampleConfig, mesh: Mesh,
     write_json(folder.path / "report.json", report)
     manifest = {
         "fingerprint": fingerprint,
-        "inputs": inputs,
+        "inputs": made_from,
         "prompt": request.prompt,
         "config": plain(config),
         "redone": redone,

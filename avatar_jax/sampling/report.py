@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -69,10 +69,11 @@ def progress_bar(quiet: bool) -> tqdm:
 
 @dataclass
 class FrameWatch:
-    """Passes frames through, hashes them and looks whether they live."""
+    """Passes frames through, hashes them and looks whether they live. `parts`: the piece that each belongs to."""
 
-    expected: int
+    parts: Sequence[str]
     digest: Any = field(default_factory=hashlib.sha256)
+    digests: dict[str, Any] = field(default_factory=dict)
     thumbnails: list[np.ndarray] = field(default_factory=list)
 
     def through(self, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -81,15 +82,22 @@ class FrameWatch:
         Raises:
           Lifeless: after the last of them, if they are black, flat or frozen.
         """
-        every = max(1, self.expected // WATCHED)
+        every = max(1, len(self.parts) // WATCHED)
         for i, frame in enumerate(frames):
-            self.digest.update(frame.tobytes())
+            pixels = frame.tobytes()
+            self.digest.update(pixels)
+            self.digests.setdefault(self.parts[i], hashlib.sha256()).update(pixels)
             if i % every == 0:
                 self.thumbnails.append(frame[::4, ::4].copy())
             yield frame
         fault = is_lifeless(np.stack(self.thumbnails))
         if fault:
             raise Lifeless(f"the video came out {fault}; nothing was written")
+
+    def hashes(self) -> dict[str, str | dict[str, str]]:
+        """SHA-256 of the frames of all, and of every part, before encoding (report.json)."""
+        by_part = {part: digest.hexdigest() for part, digest in self.digests.items()}
+        return {"frames_sha256": self.digest.hexdigest(), "frames_sha256_by_part": by_part}
 
 
 def versions() -> dict[str, str]:

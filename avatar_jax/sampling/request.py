@@ -35,10 +35,25 @@ class Request:
     seed: int = 0
     redo: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Bytes that are no UTF-8 reach Python as half characters, which no file can hold.
+        object.__setattr__(self, "prompt", self.prompt.encode("utf-8", "replace").decode())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A request's files, decoded and checked; needs no weights. `storyline`: the user's own; `box`: of --face."""
+
+    picture: np.ndarray
+    box: Box | None
+    recording: Recording
+    storyline: Storyline | None
+    fps: Fraction
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request's inputs, decoded."""
+    """What the cascade starts from: the face framed, the storyline written."""
 
     framing: Framing
     recording: Recording
@@ -63,8 +78,8 @@ def parse_fps(text: str) -> Fraction:
     return fps
 
 
-def prepare(request: Request, director: Director, finder: Reader | None = None) -> Prepared:
-    """Decode and check every input; `finder` knows drawn faces.
+def decode(request: Request) -> Inputs:
+    """Read and check every input.
 
     Raises:
       BadInput: for the first of the user's mistakes.
@@ -78,12 +93,24 @@ def prepare(request: Request, director: Director, finder: Reader | None = None) 
         raise BadInput("--seed", request.seed, "a whole number from 0 to 4294967295", "for example --seed 1")
     picture = load_portrait(request.image)
     height, width = picture.shape[:2]
-    box, how = (parse_box(request.face, (width, height)), "given") if request.face else locate_face(picture, finder)
-    framing = frame_portrait(picture, box, how)
+    box = parse_box(request.face, (width, height)) if request.face else None
     recording = load_audio(request.audio)
+    storyline = None
     if request.storyline is not None:
         sound = storylines.Sound(samples=recording.samples, sample_rate=recording.sample_rate)
-        plan = storylines.load(request.storyline, sound)
-    else:
-        plan = director(recording, picture, request.prompt, box)
-    return Prepared(framing, recording, plan, Timeline(recording.samples, recording.sample_rate, fps, MODEL_FPS))
+        storyline = storylines.load(request.storyline, sound)
+    return Inputs(picture, box, recording, storyline, fps)
+
+
+def prepare(inputs: Inputs, prompt: str, director: Director, finder: Reader | None = None) -> Prepared:
+    """Frame the face, which `finder` knows in drawings, and write the storyline where the user has none.
+
+    Raises:
+      BadInput: a picture that cannot hold a face, or a prompt that is too long.
+    """
+    picture, recording = inputs.picture, inputs.recording
+    box, how = (inputs.box, "given") if inputs.box is not None else locate_face(picture, finder)
+    framing = frame_portrait(picture, box, how)
+    storyline = inputs.storyline or director(recording, picture, prompt, box)
+    timeline = Timeline(recording.samples, recording.sample_rate, inputs.fps, MODEL_FPS)
+    return Prepared(framing, recording, storyline, timeline)

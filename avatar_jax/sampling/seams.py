@@ -6,8 +6,10 @@ frame itself are generated once more between the sub-clips' own frames, the key 
 sees no frame beyond the two sub-clips that it joins, so redoing a sub-clip touches its own two seams and no other.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +71,20 @@ def repair_seams(
             inside = unknown & (frames < len(track_NPC))
             repaired[frames[inside]] = made[inside]
     return repaired
+
+
+def part_of(time: Fraction, segments: Sequence[Segment], reach: int) -> str:
+    """Which piece of the video a frame at `time` (in model frames) belongs to: "sub-clip 2", or "seam 2|3".
+
+    Redoing sub-clip 2 changes "seam 1|2", "sub-clip 2" and "seam 2|3", and nothing else.
+    """
+    index = min(bisect_right([s.first for s in segments], time), len(segments)) - 1
+    if reach:
+        if index > 0 and time - segments[index].first < reach + 1:
+            return f"seam {index - 1}|{index}"
+        if index + 1 < len(segments) and segments[index].last - time < reach + 1:
+            return f"seam {index}|{index + 1}"
+    return f"sub-clip {index}"
 
 
 def mix(track_NPC: np.ndarray, seam: int, reach: int) -> None:

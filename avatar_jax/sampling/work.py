@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jax.sharding import Mesh
 
+from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
 from avatar_jax.models.reader import Reader
@@ -14,7 +15,7 @@ from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
 from avatar_jax.sampling.folder import (
     OutputFolder,
 )
-from avatar_jax.sampling.pictures import Pictures, Readings, source_for
+from avatar_jax.sampling.pictures import Pictures, source_for
 from avatar_jax.sampling.report import Stopwatch
 from avatar_jax.sampling.request import MODEL_FPS, Director, Prepared, Request
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise
@@ -69,7 +70,7 @@ def begin(
         models.window_params,
         np.asarray(heard.features_BTM),
         prepared.storyline,
-        float(MODEL_FPS),
+        MODEL_FPS,
         mesh,
         config.rows,
     )

@@ -5,7 +5,11 @@ A window is `frames` latents of one clip at equal spacing `stride` (in frames of
 
     WindowSource: Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
         source(rng, stride, frames) -> one window (no batch axis) of a random clip that is long enough, drawn with
-        `rng` alone, so that a batch depends on (seed, step) only.
+        `rng` alone.
+    Feed: Callable[[Draw, int], Iterator[dict[str, np.ndarray]]]
+        feed(draw, start) -> endless batches from batch number `start` on. Every window is cut as `draw(rng)` says,
+        (stride, known_T), with the generator that belongs to the window's place in the order, so that a batch depends
+        on (seed, step) only; known_T is put beside the window's own arrays.
 
 One window is a dictionary; a batch stacks windows under the same names (B first):
 
@@ -19,7 +23,7 @@ One window is a dictionary; a batch stacks windows under the same names (B first
 | face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the 8x8 canvas grid, x to the right |
 | mouth_open_T | [T] float32 | the label `open`, emotion gain included; only `evaluate` reads it, so it may be missing |
 
-The stage adds to each window, before stacking:
+Beside them, in a batch:
 
 | key | shape, dtype | meaning |
 |---|---|---|
@@ -28,9 +32,9 @@ The stage adds to each window, before stacking:
 so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, face_points_B32, known_BT.
 """
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +51,8 @@ from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
 
 WindowSource = Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
+Draw = Callable[[np.random.Generator], tuple[float, np.ndarray]]
+Feed = Callable[[Draw, int], Iterator[dict[str, np.ndarray]]]
 Known = Callable[[np.random.Generator, int], np.ndarray]
 
 
@@ -104,13 +110,18 @@ def draw_window(rng: np.random.Generator, frames: int) -> tuple[float, np.ndarra
 
 
 def stack_windows(windows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Windows -> batch: `latents_TPC` becomes `latents_BTPC`, `face_points_32` becomes `face_points_B32`."""
+    """Windows -> batch."""
+    return batch_named({key: np.stack([w[key] for w in windows]) for key in windows[0]})
+
+
+def batch_named(stacked: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Stacked windows under a batch's names: `latents_TPC` becomes `latents_BTPC`, `known_T` becomes `known_BT`."""
 
     def batched(key: str) -> str:
         name, _, axes = key.rpartition("_")
         return f"{name}_B{axes}"
 
-    return {batched(key): np.stack([w[key] for w in windows]) for key in windows[0]}
+    return {batched(key): x for key, x in stacked.items()}
 
 
 def conditions(batch: Batch) -> WindowConditions:
@@ -150,10 +161,12 @@ class DitConfig:
 class DitStage(Stage):
     """The generator's stage.
 
-    `train` and `heldout` are window sources; `heldout` must not share a portrait or a voice with `train`.
+    `feed` gives the batches to train on. `train` and `heldout` are window sources to evaluate with; `heldout` must not
+    share a portrait or a voice with `train`.
     """
 
     config: DitConfig
+    feed: Feed
     train: WindowSource
     heldout: WindowSource | None = None
     name = "dit"
@@ -163,16 +176,9 @@ class DitStage(Stage):
 
     def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches from step `start` on; batch n depends on the seed and n only."""
-        for step in itertools.count(start):
-            yield stack_windows([self._window(step, i) for i in range(self.config.batch)])
-
-    def _window(self, step: int, place: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng((self.config.seed, step, place))
-        frames = self.config.model.frames
-        stride, known_T = draw_window(rng, frames)
-        window = {**self.train(rng, stride, frames), "known_T": known_T}
-        window.pop("mouth_open_T", None)
-        return window
+        for batch in self.feed(partial(draw_window, frames=self.config.model.frames), start):
+            batch.pop("mouth_open_T", None)
+            yield batch_named(batch)
 
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Loss at one random time per window, with prompt and sound dropped now and then, each by itself."""

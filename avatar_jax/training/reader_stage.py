@@ -1,7 +1,7 @@
-"""Training of the two readers on rendered stills, whose states are exact labels.
+"""Training of the sampler's reader on rendered stills, whose states are exact labels.
 
-`gate_config` sees damaged pictures (blur, noise, things in front of the face) and learns to say so; `judge_config`
-sees other identities with another seed and width, and is never shown to the sampler.
+It sees damaged pictures (blur, noise, things in front of the face) and learns to say so. The evaluation's reader is
+another network with other data: `judge_stage`.
 """
 
 from collections.abc import Iterator
@@ -33,33 +33,13 @@ CONTRAST = 0.1
 
 @dataclass(frozen=True)
 class ReaderStageConfig:
-    """`rows` picks identities: every second one from this number on, so that two readers share none."""
+    """`identities` characters with `each` frames a step."""
 
-    optimiser: OptimConfig
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1500, rate=3e-3))
     model: ReaderConfig = field(default_factory=ReaderConfig)
-    name: str = "gate"
     identities: int = 16
     each: int = 3
     seed: int = 1
-    rows: int = 0
-    damage: bool = True
-
-
-def gate_config(steps: int = 1500) -> ReaderStageConfig:
-    """The sampler's reader."""
-    return ReaderStageConfig(OptimConfig(steps=steps, rate=3e-3))
-
-
-def judge_config(steps: int = 2200) -> ReaderStageConfig:
-    """The evaluation's reader."""
-    return ReaderStageConfig(
-        OptimConfig(steps=steps, rate=3e-3),
-        model=ReaderConfig(shallow=56, middle=72, deep=120, head=176),
-        name="judge",
-        seed=2,
-        rows=1,
-        damage=False,
-    )
 
 
 def labels(drawn: Batch, columns: tuple[str, ...]) -> np.ndarray:
@@ -136,8 +116,7 @@ def damage(rng: np.random.Generator, batch: Batch, mouths: np.ndarray) -> None:
 def training_batch(stills: Stills, config: ReaderStageConfig, step: int) -> Batch:
     """Batch number `step`, the same for ever: frames, values, emotion, identity."""
     rng = np.random.default_rng((config.seed, step))
-    rows = config.rows + 2 * rng.choice((len(stills) - config.rows) // 2, config.identities, replace=False)
-    drawn = stills.draw_rows(rng, rows, config.each)
+    drawn = stills.draw(rng, config.identities, config.each)
     group = np.repeat(np.arange(config.identities), config.each)
     portrait, frame = tint(rng, [to_unit(drawn["portrait"]), to_unit(drawn["frame"])], group)
     batch = drawn | {"portrait": portrait, "frame": frame, "values": labels(drawn, stills.columns)}
@@ -147,11 +126,10 @@ def training_batch(stills: Stills, config: ReaderStageConfig, step: int) -> Batc
         column[which] = (1.0 if name == "face_x" else 0.0) - column[which]
     emotion = emotion_labels(drawn, stills.columns)
     out = {"frame": batch["frame"].copy(), "values": batch["values"], "emotion": emotion, "identity": group}
-    if config.damage:
-        face = poses.portrait_to_screen(batch["pose"])[:, 3]
-        mouth = poses.apply(face, batch["landmarks"][:, :2])
-        width = batch["landmarks"][:, 2:3] * np.exp(batch["pose"][:, :1])
-        damage(rng, out, np.concatenate([mouth, width], axis=-1))
+    face = poses.portrait_to_screen(batch["pose"])[:, 3]
+    mouth = poses.apply(face, batch["landmarks"][:, :2])
+    width = batch["landmarks"][:, 2:3] * np.exp(batch["pose"][:, :1])
+    damage(rng, out, np.concatenate([mouth, width], axis=-1))
     return out
 
 
@@ -169,10 +147,7 @@ class ReaderStage(Stage):
 
     config: ReaderStageConfig
     stills: Stills
-
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  (fixed by the config)
-        return self.config.name
+    name = "gate"
 
     @property
     def reader(self) -> Reader:

@@ -53,7 +53,7 @@ def identity_seed(seed: int, split: str) -> int:
     return seed + (HELD_OUT_IDENTITIES if split == "heldout" else 0)
 
 
-def recording(rng: np.random.Generator, seed: int, split: str, seconds: float) -> Speech:
+def recording(rng: np.random.Generator, seed: int, split: str, seconds: float, flite_share: float = 0.0) -> Speech:
     """Exactly `seconds` of sound; 40 % of training clips come through another vocal tract, room and microphone.
 
     In 18 % of clips the voice begins late or ends early, so that listening is seen often enough.
@@ -62,9 +62,9 @@ def recording(rng: np.random.Generator, seed: int, split: str, seconds: float) -
     quiet = round(rng.uniform(1.0, 2.2) * SAMPLE_RATE) if rng.random() < WAITING else 0
     count = total - quiet
     if split == "heldout" or rng.random() >= AUGMENTED:
-        speech = speak(seed, split, (count / SAMPLE_RATE, count / SAMPLE_RATE))
+        speech = speak(seed, split, (count / SAMPLE_RATE, count / SAMPLE_RATE), flite_share)
     else:
-        speech = speak(seed, split, (LONGER * seconds, LONGER * seconds))
+        speech = speak(seed, split, (LONGER * seconds, LONGER * seconds), flite_share)
         sound, phones = augment(speech.wave, speech.phones, rng)
         speech = replace(speech, wave=(sound[:count] * 32767).astype(np.int16), phones=phones)
     lead = quiet if rng.random() < 0.5 else 0
@@ -76,14 +76,16 @@ def recording(rng: np.random.Generator, seed: int, split: str, seconds: float) -
     return replace(speech, wave=wave, phones=phones)
 
 
-def make_clip(seed: int, split: str = "train", seconds: tuple[float, float] = (4.0, 4.0)) -> Clip:
+def make_clip(
+    seed: int, split: str = "train", seconds: tuple[float, float] = (4.0, 4.0), flite_share: float = 0.0
+) -> Clip:
     """The clip of a seed (below 10 million), its length drawn from `seconds`.
 
-    `heldout` clips share no character and no voice with `train` clips.
+    `heldout` clips share no character and no voice with `train` clips. `flite_share`: see `speech.speak`.
     """
     identity = make_identity(identity_seed(seed, split))
     rng = np.random.default_rng([seed, zlib.crc32(split.encode()), 73])
-    speech = recording(rng, seed, split, rng.uniform(*seconds))
+    speech = recording(rng, seed, split, rng.uniform(*seconds), flite_share)
     storyline = story.make_storyline(rng, speech, identity)
     times = np.arange(frame_count(len(speech.wave), SAMPLE_RATE, FPS)) / FPS
     states_TS = motion.states(

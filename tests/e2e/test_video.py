@@ -100,12 +100,16 @@ def test_another_seed_is_another_video_in_the_same_folder(finished: Request, mod
 def test_redo_changes_one_sub_clip_and_its_seams(finished: Request, models: Models, tmp_path: Path) -> None:
     request = replace(finished, out=tmp_path / "redo")
     generate(request, models, FAST, make_mesh(), quiet=True)
+    parts = report_of(request)["frames_sha256_by_part"]
     before = {p.name: p.read_bytes() for p in (request.out / "segments").glob("[0-9]*.npz")}
     old = list(read_frames(request.out / "video.mp4"))
     generate(replace(request, redo=(1,)), models, FAST, make_mesh(), quiet=True)
     after = {p.name: p.read_bytes() for p in (request.out / "segments").glob("[0-9]*.npz")}
     assert [name for name in sorted(after) if after[name] != before[name]] == ["001.npz"]
     assert report_of(request)["frames_sha256"] != report_of(finished)["frames_sha256"]
+    # Frames before encoding: H.264 would spread the change over later frames.
+    redone = report_of(request)["frames_sha256_by_part"]
+    assert [part for part in redone if redone[part] != parts[part]] == ["seam 0|1", "sub-clip 1", "seam 1|2"]
     assert len(list(read_frames(request.out / "video.mp4"))) == len(old)
     with pytest.raises(BadInput, match="sub-clips 0 to"):
         generate(replace(request, redo=(99,)), models, FAST, make_mesh(), quiet=True)

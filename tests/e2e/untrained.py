@@ -16,6 +16,13 @@ from avatar_jax.models.avatar_codec import PICTURE, AvatarCodec, CodecConfig
 from avatar_jax.models.reader import Reader, ReaderConfig
 from avatar_jax.models.segment import WindowConfig, init_window_model
 from avatar_jax.sampling.work import Models
+from avatar_jax.weights import ship
+
+QUICK = (
+    "--size=128", "--rows=8", "--segment.wave=4", "--seams.wave=4", "--insertion.wave=8", "--blueprint.solver.steps=1",
+    "--segment.solver.steps=1", "--seams.solver.steps=1", "--insertion.solver.steps=1", "--gate.retries=0",
+)  # fmt: skip
+"""Arguments of sample.py for the least work that goes through every stage."""
 
 
 def drawn(shapes: dict, scale: float = 0.7) -> dict:
@@ -61,6 +68,15 @@ def untrained_models() -> Models:
         reader_params=drawn(jax.eval_shape(lambda: reader.init(key, picture)["params"])),
         hashes={"dit": "untrained"},
     )
+
+
+def write_weights(folder: Path) -> Path:
+    """A folder for --weights."""
+    models = untrained_models()
+    files = {"audio": "audio", "codec": "codec", "gate": "reader", "dit": "window"}
+    for name, part in files.items():
+        ship.export(getattr(models, f"{part}_params"), folder / f"{name}.safetensors", {})
+    return folder
 
 
 def write_portrait(path: Path, size: int = 256) -> Path:

@@ -50,3 +50,26 @@ def test_lifeless_frames_are_named() -> None:
     assert quality.is_lifeless(noise // 32) == "black"
     assert quality.is_lifeless(np.full((20, 8, 8, 3), 90, np.uint8)) == "flat"
     assert quality.is_lifeless(np.repeat(noise[:1], 20, 0)) == "frozen"
+
+
+def test_shut_threshold_parts_own_closures_from_chance() -> None:
+    track = np.array([0.5, 0.03, 0.5, 0.2, 0.5, 0.3, 0.5])
+    closed, elsewhere = np.arange(7) == 1, np.arange(7) == 4
+    threshold = sync.shut_threshold([track], [closed], [elsewhere])
+    assert 0.03 < threshold <= 0.2
+    assert sync.closure_recall(track, closed, threshold) == 1 and sync.closure_recall(track, elsewhere, threshold) == 0
+
+
+def test_frames_near_seams() -> None:
+    assert np.flatnonzero(sync.near([0, 6], 8, 1)).tolist() == [0, 1, 5, 6, 7]
+    assert sync.runs(np.array([1, 1, 0, 1], bool)) == [(0, 2), (3, 4)]
+
+
+def test_unsteadiness_ignores_even_motion() -> None:
+    even, shaking = np.arange(6.0), np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    np.testing.assert_allclose(quality.unsteadiness(np.stack([even, shaking], axis=-1)), [0, 2])
+
+
+def test_drift_is_the_steepest_slope_without_its_sign() -> None:
+    line = np.arange(25)[:, None] * np.array([[0.1, -0.4]])
+    assert quality.drift(line, 25) == pytest.approx(100)

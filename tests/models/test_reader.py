@@ -49,19 +49,6 @@ def test_blur_takes_detail_away_and_says_so() -> None:
     assert 0.1 < clarity.min() < 0.2 and 0.6 < clarity.max() < 0.85
 
 
-def test_readers_share_no_identity(stills: Stills, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, set[int]] = {"gate": set(), "judge": set()}
-    original = Stills.draw_rows
-    for config in (rs.gate_config(), rs.judge_config()):
-        rows = seen[config.name]
-        monkeypatch.setattr(
-            Stills, "draw_rows", lambda self, rng, r, each, rows=rows: (rows.update(r), original(self, rng, r, each))[1]
-        )
-        for step in range(3):
-            rs.training_batch(stills, config, step)
-    assert seen["gate"] and seen["judge"] and not seen["gate"] & seen["judge"]
-
-
 def test_contrast_prefers_frames_of_one_identity_together() -> None:
     group = jnp.array([0, 0, 1, 1])
     apart = jnp.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
@@ -70,7 +57,7 @@ def test_contrast_prefers_frames_of_one_identity_together() -> None:
 
 
 def test_reader_shapes_and_training_signal(stills: Stills) -> None:
-    stage = rs.ReaderStage(rs.ReaderStageConfig(rs.gate_config().optimiser, model=TINY, identities=3), stills)
+    stage = rs.ReaderStage(rs.ReaderStageConfig(model=TINY, identities=3), stills)
     batch = next(stage.batches(0))
     params = jax.jit(stage.init)(jax.random.key(0))
     read = jax.jit(Reader(TINY).apply)({"params": params}, batch["frame"])
@@ -81,7 +68,7 @@ def test_reader_shapes_and_training_signal(stills: Stills) -> None:
 
 
 def test_batches_are_reproducible(stills: Stills) -> None:
-    config = rs.gate_config()
+    config = rs.ReaderStageConfig()
     one, two = rs.training_batch(stills, config, 5), rs.training_batch(stills, config, 5)
     assert all(np.array_equal(one[name], two[name]) for name in one)
 

@@ -13,6 +13,10 @@ from avatar_jax.sampling.request import Request
 GOOD = {"name": "a", "image": "a.png", "audio": "a.wav"}
 
 
+def results_of(path: Path, out: Path, make: Any) -> list[dict[str, Any]]:
+    return list(run_jobs(read_jobs(path, out), out, make))
+
+
 def jobs_file(folder: Path, *lines: Any) -> Path:
     path = folder / "jobs.jsonl"
     path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
@@ -38,7 +42,7 @@ def test_a_bad_line_is_told_and_the_others_run(tmp_path: Path, bad: Any) -> None
         made.append(request.out.name)
         return {"frames": 1}
 
-    results = list(run_jobs(path, tmp_path / "out", make))
+    results = results_of(path, tmp_path / "out", make)
     assert made == ["first", "last"]
     assert [r["status"] for r in results] == ["done", "bad input", "done"]
     assert 1 <= len(results[1]["error"].splitlines()) <= 3
@@ -62,7 +66,11 @@ def test_a_crash_in_one_job_leaves_the_others_their_turn(tmp_path: Path) -> None
             raise BadInput("portrait", "gone", "rule", "fix")
         return {"frames": 1}
 
-    assert [r["status"] for r in run_jobs(path, tmp_path / "out", make)] == ["failed", "bad input", "done"]
+    assert [r["status"] for r in results_of(path, tmp_path / "out", make)] == [
+        "failed",
+        "bad input",
+        "done",
+    ]
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -77,5 +85,5 @@ def test_an_unusable_file(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadInput):
-        list(run_jobs(path, tmp_path / "out", lambda request: {}))
+        read_jobs(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ import pytest
 from avatar_jax.sampling.blueprint import BlueprintConfig, plan_blueprint
 from avatar_jax.sampling.insertion import parting_frames, plan_insertion
 from avatar_jax.sampling.keyframes import FrameScores, KeyframeConfig, select_keyframes, split_points
+from avatar_jax.sampling.seams import part_of
 from avatar_jax.sampling.segments import Segment, plan_segments
 from avatar_jax.sampling.windows import FRAMES
 from avatar_jax.timeline import Timeline
@@ -118,3 +119,18 @@ def test_all_candidates_bad_still_gives_a_chain() -> None:
     scores = random_scores(40)
     scores.identity[:] = 0
     assert select_keyframes(scores, 3, KeyframeConfig()).chosen[-1] == 39
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_every_frame_belongs_to_the_part_that_its_window_makes(fps: Fraction | int) -> None:
+    """Parts come in order, and change only at the frames where insertion windows part."""
+    line, segments = whole_plan(64_000, fps)
+    ratio = line.model_fps / line.fps
+    names = [part_of(i * ratio, segments, 2) for i in range(line.frames)]
+    order = list(dict.fromkeys(names))
+    wanted = [part for s in segments for part in (f"sub-clip {s.index}", f"seam {s.index}|{s.index + 1}")][:-1]
+    assert order == wanted and names == sorted(names, key=order.index)
+    for name in {part for part in order if part.startswith("seam")}:
+        key = segments[int(name.split()[1].split("|")[0])].last
+        assert all(abs(i * ratio - key) < 3 for i, part in enumerate(names) if part == name)
+    assert {part_of(i * ratio, segments, 0) for i in range(line.frames)} <= {f"sub-clip {s.index}" for s in segments}

@@ -1,5 +1,6 @@
 """The generator's stage on a toy clip: batches, the loss's weights, and that it learns to follow the sound."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import jax
@@ -11,9 +12,10 @@ import pytest
 from avatar_jax.models.dit import DiTConfig
 from avatar_jax.models.segment import CHANNELS, GRID_CHANNELS, PATCHES, USED_PC, WindowConfig
 from avatar_jax.models.text_encoder import TextEncoderConfig
-from avatar_jax.training.dit_stage import WINDOW_KINDS, DitConfig, DitStage, draw_window
+from avatar_jax.training.dit_stage import WINDOW_KINDS, DitConfig, DitStage, Draw, draw_window
 from avatar_jax.training.losses import LossWeights, face_weights, window_loss
 from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
+from data_pipeline.loader import LoaderConfig, batches
 
 MODEL = WindowConfig(
     dit=DiTConfig(width=32, heads=2, depth=2, ffn=64, text_width=16, audio_width=16),
@@ -42,7 +44,15 @@ def toy_source(rng: np.random.Generator, stride: float, frames: int) -> dict[str
     }
 
 
-STAGE = DitStage(DitConfig(model=MODEL, batch=8, eval_windows=16, eval_steps=4), train=toy_source, heldout=toy_source)
+def toy_feed(draw: Draw, start: int) -> Iterator[dict[str, np.ndarray]]:
+    def window(clip: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        stride, known_T = draw(rng)
+        return {**toy_source(rng, stride, MODEL.frames), "known_T": known_T}
+
+    return batches(range(20), LoaderConfig(batch=8), window, start)
+
+
+STAGE = DitStage(DitConfig(model=MODEL, batch=8, eval_windows=16, eval_steps=4), toy_feed, toy_source, toy_source)
 
 
 def test_shares_of_the_kinds_sum_to_one() -> None:
@@ -119,7 +129,7 @@ def test_training_learns_to_follow_the_sound() -> None:
         return optax.apply_updates(params, update), state, loss
 
     losses = []
-    for n, batch in zip(range(60), STAGE.batches(0), strict=False):
+    for n, batch in zip(range(80), STAGE.batches(0), strict=False):
         params, state, loss = step(params, state, batch, jax.random.key(n))
         losses.append(float(loss))
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
