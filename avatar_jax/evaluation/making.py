@@ -1,0 +1,219 @@
+"""Makes cases of the evaluation: held-out clips, the videos that `sample.py` makes of them, and what is read there."""
+
+import contextlib
+import io
+import json
+import shutil
+import time
+import wave
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from avatar_jax.evaluation.case import Case, Look, ShotSpan, Watch
+from avatar_jax.media import BadInput, read_frames
+from avatar_jax.metrics import quality
+from avatar_jax.metrics.judging import judge_frames, recognise
+from avatar_jax.models.judge import COLUMNS, FRAME, JudgeConfig
+from avatar_jax.sampling.request import MODEL_FPS
+from avatar_jax.weights import ship
+from data_pipeline.synthetic import latents, render
+from data_pipeline.synthetic.clip import FPS, HELD_OUT_IDENTITIES, SAMPLE_RATE, Clip, make_clip
+from data_pipeline.synthetic.identity import make_identity, with_background
+from data_pipeline.synthetic.judged import labels, viseme_classes
+from data_pipeline.synthetic.state import POSE_COLUMNS
+
+CLOSED = 0.12
+"""A true mouth opening below this is a shut mouth."""
+LIPS = ("p", "b", "m")
+SILENCE_S = 0.2
+"""Seconds from any phone at which a mouth has come to rest."""
+FIRST_SEED, FLITE_SEED, GALLERY_SEED = 5000, 7000, 20_000
+STATES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class EmbeddedConfig:
+    """`cases` clips of `seconds` each, and `flite` more with a voice of another family; `out` keeps inputs and videos;
+    `weights` is a folder of exported networks, `judge` another file for the judge; `overrides` go to sample.py as they
+    are, for comparisons; `by` names the tables to make."""
+
+    cases: int = 16
+    seconds: float = 4.0
+    flite: int = 4
+    out: Path = Path("out/evaluation")
+    weights: Path = ship.SHIPPED
+    judge: Path | None = None
+    overrides: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    portraits: int = 256
+    """In the gallery among which faces are recognised."""
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """The judge with its weights."""
+
+    params: Any
+    config: JudgeConfig
+
+    @classmethod
+    def open(cls, path: Path) -> "Eyes":
+        """Raises BadInput where the file holds another network."""
+        params, note = ship.load(path)
+        if "far_stem" not in params:
+            rule = "a judge of this version is needed"
+            raise BadInput(f"judge {path}", "another network", rule, "train it, or give --judge FILE")
+        return cls(params, JudgeConfig(**note["config"]["model"]))
+
+    def look(self, frames: Iterable[np.ndarray], portrait: np.ndarray) -> Look:
+        """Read a stream of frames."""
+        watch = Watch()
+        judged = judge_frames(self.params, self.config, watch.through(frames), portrait)
+        lifeless = quality.is_lifeless(np.stack(watch.little))
+        return Look(judged, np.array(watch.change), np.stack(watch.colour), lifeless)
+
+
+def held_out_clips(count: int, seconds: float) -> Iterator[Clip]:
+    """Clips of characters and voices that nothing was trained on."""
+    for number in range(count):
+        yield make_clip(FIRST_SEED + number, "heldout", (seconds, seconds))
+
+
+def flite_clips(count: int, seconds: float) -> Iterator[Clip]:
+    """The same with slt of flite, a family of voices of which nothing was trained on this one."""
+    seed = FLITE_SEED
+    while count:
+        clip = make_clip(seed, "heldout", (seconds, seconds), flite_share=1.0)
+        seed += 1
+        if clip.speech.voice.startswith("flite"):
+            count -= 1
+            yield clip
+
+
+def gallery(eyes: Eyes, identities: list[int], size: int) -> np.ndarray:
+    """Identities [size, 64] read from portraits before random backgrounds: the characters of the cases first."""
+    seeds = (identities + [HELD_OUT_IDENTITIES + GALLERY_SEED + i for i in range(size)])[:size]
+    pictures = (render.portrait(with_background(make_identity(seed), seed + 1), FRAME) for seed in seeds)
+    return recognise(eyes.params, eyes.config, pictures)
+
+
+def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig) -> Case:
+    """Sample the video of a clip, then read it and the truth."""
+    folder = config.out / f"case_{number:03d}"
+    began = time.monotonic()
+    report = sampled(clip, folder, config)
+    elapsed = time.monotonic() - began
+    fps = Fraction(report["fps"])
+    portrait = clip.portrait(FRAME)
+    made = eyes.look(read_frames(folder / "video" / "video.mp4"), portrait)
+
+    times = np.arange(len(made.colour_T3)) / float(fps)
+    states_TS = states_at(clip, times)
+    coded = codec_frames(clip, config.weights)
+    values = labels(clip.identity, states_TS)
+    looks = {"made": made, "true": eyes.look(drawn(clip, states_TS), portrait)}
+    if coded is not None:
+        looks["coded"] = eyes.look(coded, portrait)
+    shut, silent = np.zeros(len(times), bool), np.ones(len(times), bool)
+    for phone in clip.speech.phones:
+        silent &= (times < phone.start - SILENCE_S) | (times > phone.end + SILENCE_S)
+        if phone.ipa in LIPS:
+            shut |= (times >= phone.start) & (times < phone.end)
+    truth = {name: values[:, i] for i, name in enumerate(COLUMNS)}
+    shut &= (truth["open"] < CLOSED) & (truth["occlude"] < 0.5)
+    on_grid = [(Fraction(i) * MODEL_FPS / fps).denominator == 1 for i in range(len(times))]
+    return Case(
+        groups=groups_of(clip),
+        number=number,
+        fps=float(fps),
+        truth=truth,
+        viseme_T2=viseme_classes(states_TS),
+        closed_T=shut,
+        silent_T=silent & (truth["open"] < CLOSED),
+        inserted_T=~np.array(on_grid),
+        seams=tuple(round(part["end"] * float(fps)) for part in report["segments"][:-1]),
+        shots=tuple(spans(clip, times)),
+        looks=looks,
+        portrait_D=recognise(eyes.params, eyes.config, [portrait])[0],
+        codec_psnr=quality.psnr(coded, clip.frames(coded.shape[1])) if coded is not None else float("nan"),
+        seconds=elapsed,
+    )
+
+
+def groups_of(clip: Clip) -> dict[str, str]:
+    return {
+        "language": clip.speech.language,
+        "style": clip.identity.style,
+        "kind": clip.identity.kind,
+        "voice": "flite" if clip.speech.voice.startswith("flite") else "espeak",
+    }
+
+
+def states_at(clip: Clip, times: np.ndarray) -> np.ndarray:
+    """States at any instants; the clip's own where they are its frames'."""
+    own = np.arange(len(clip.states_TS)) / FPS
+    columns = [np.interp(times, own, clip.states_TS[:, i]) for i in range(clip.states_TS.shape[1])]
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def drawn(clip: Clip, states_TS: np.ndarray) -> Iterator[np.ndarray]:
+    """True frames, a few at a time."""
+    for i in range(0, len(states_TS), STATES_AT_ONCE):
+        yield from render.render(clip.identity, states_TS[i : i + STATES_AT_ONCE], FRAME)
+
+
+def spans(clip: Clip, times: np.ndarray) -> Iterator[ShotSpan]:
+    for shot in clip.storyline.shots:
+        first, stop = np.searchsorted(times, [float(shot.start), float(shot.end)])
+        if stop > first:
+            yield ShotSpan(int(first), int(stop), shot.emotion, shot.intensity, shot.action, shot.camera)
+
+
+def sampled(clip: Clip, folder: Path, config: EmbeddedConfig) -> dict[str, Any]:
+    """Write the inputs of a clip, let the command line make its video, and return the report."""
+    import sample
+
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(clip.portrait(512)).save(folder / "portrait.png")
+    with wave.open(str(folder / "speech.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SAMPLE_RATE)
+        sound.writeframes(clip.speech.wave.tobytes())
+    clip.storyline.save(folder / "wanted.json")
+    # Made anew every time: a finished folder would be returned as it is, in no time.
+    shutil.rmtree(folder / "video", ignore_errors=True)
+    inputs = ["--image", "portrait.png", "--audio", "speech.wav", "--storyline", "wanted.json"]
+    arguments = [str(folder / x) if i % 2 else x for i, x in enumerate(inputs)]
+    arguments += ["--out", str(folder / "video"), "--weights", str(config.weights), *config.overrides]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        status = sample.main(arguments)
+    if status == 2:
+        what, *_ = told.getvalue().strip().splitlines()[-3:]
+        raise BadInput("sample.py refused a case", what, "overrides name values of its config", "correct the override")
+    if status != 0:
+        raise RuntimeError(f"sample.py ended with {status} in {folder}: {told.getvalue()[-500:]}")
+    return json.loads((folder / "video" / "report.json").read_text())
+
+
+def codec_frames(clip: Clip, weights: Path) -> np.ndarray | None:
+    """uint8 frames that the codec gives back for the clip's true frames; None where no codec is there to ask."""
+    from avatar_jax.models.avatar_codec import AvatarCodec
+
+    if not (weights / "codec.safetensors").is_file():
+        return None
+    encoders = latents.load_encoders(weights / "codec.safetensors", weights / "audio.safetensors")
+    codec, portrait = AvatarCodec(encoders.codec_config), clip.portrait().astype(np.float32) / 127.5 - 1
+    stored = latents.encode_frames(encoders, clip.frames(), clip.states_TS[:, POSE_COLUMNS], clip.portrait())
+    parts = []
+    for i in range(0, len(stored), 20):
+        some = stored[None, i : i + 20].astype(np.float32)
+        parts.append(codec.apply({"params": encoders.codec}, some, portrait[None], None, 128, method="decode")[0])
+    return np.clip(np.concatenate(parts) * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
