@@ -151,6 +151,7 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
     from avatar_jax.director.rules import direct
     from avatar_jax.models.audio_encoder import AudioEncoderConfig
     from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+    from avatar_jax.models.portrait_layers import LayersConfig
     from avatar_jax.models.reader import Reader, ReaderConfig
     from avatar_jax.models.segment import WindowConfig
     from avatar_jax.sampling.denoiser import on_mesh
@@ -163,17 +164,20 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
         try:
             params, note = ship.load(path)
         except ship.WeightsError as error:
-            raise BadInput("weights", error.args[0].split("\n")[0], "audio, codec, gate, dit", "train them") from error
+            raise BadInput(
+                "weights", error.args[0].split("\n")[0], "audio, layers, codec, gate, dit", "train them"
+            ) from error
         return sized(default, (note.get("config") or {}).get("model") or {}), params, sha256(path)
 
     audio, audio_params, audio_hash = part("audio", AudioEncoderConfig())
+    layers, layers_params, layers_hash = part("layers", LayersConfig())
     codec, codec_params, codec_hash = part("codec", CodecConfig())
     reader, reader_params, gate_hash = part("gate", ReaderConfig())
     window, window_params, dit_hash = part("dit", WindowConfig())
-    hashes = {"audio": audio_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
+    hashes = {"audio": audio_hash, "layers": layers_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
     return Models(
-        direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec), codec_params,
-        Reader(reader), reader_params, hashes,
+        direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec, layers),
+        codec_params | {"layers": layers_params}, Reader(reader), reader_params, hashes,
     )  # fmt: skip
 
 

@@ -62,7 +62,6 @@ class Case:
 
 def run(config: EmbeddedConfig) -> dict[str, Any]:
     """Make and read every case; scores pooled over all frames, `by_case` holds the spread."""
-    from avatar_jax.models.avatar_codec import AvatarCodec
     from data_pipeline.synthetic import latents, render
     from data_pipeline.synthetic.clip import FPS, SAMPLE_RATE, make_clip
     from data_pipeline.synthetic.state import COLUMN, POSE_COLUMNS

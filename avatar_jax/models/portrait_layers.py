@@ -55,9 +55,10 @@ class PortraitLayers(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What the network says: alpha of FRONT_TO_BACK, colours of these and of the background, and the hand."""
+    """What the network says: logits of alpha of FRONT_TO_BACK, colours of these and of the background (straight, in
+    [0, 1]), and the hand's colour and logit of alpha."""
 
-    alpha: Float[Array, "B S S 4"]
+    logits: Float[Array, "B S S 4"]
     paint: Float[Array, "B S S 15"]
     hand: Float[Array, "B Y X 4"]
 
@@ -84,11 +85,11 @@ class PortraitLayersNet(nn.Module):
         x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
         x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
         out = depth_to_space(nn.Dense(BLOCK * BLOCK * 19)(x64), BLOCK)
-        return Parts(nn.sigmoid(2 * out[..., :4]), nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
+        return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
 
 
 class HandPicture(nn.Module):
-    """Features of the whole portrait [B, D] -> its hand, premultiplied RGBA."""
+    """Features of the whole portrait [B, D] -> its hand: colour in [0, 1], logit of alpha."""
 
     width: int
 
@@ -99,8 +100,7 @@ class HandPicture(nn.Module):
         gain, offset = jnp.split(nn.Dense(2 * self.width)(whole)[:, None, None], 2, axis=-1)
         x = Residual()(Residual()(place * (1 + gain) + offset))
         out = depth_to_space(nn.Dense(HAND_BLOCK * HAND_BLOCK * 4)(nn.silu(x)), HAND_BLOCK)
-        alpha = nn.sigmoid(2 * out[..., 3:])
-        return jnp.concatenate([alpha * nn.sigmoid(out[..., :3]), alpha], axis=-1)
+        return jnp.concatenate([nn.sigmoid(out[..., :3]), out[..., 3:]], axis=-1)
 
 
 def _place(cells: int) -> Array:
@@ -125,7 +125,7 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
     picture = (portrait + 1) / 2
     alpha, paint = (
         x if x.shape[1] == size else jax.image.resize(x, (x.shape[0], size, size, x.shape[-1]), "linear")
-        for x in (parts.alpha, parts.paint)
+        for x in (jax.nn.sigmoid(parts.logits), parts.paint)
     )
     low, high = COPIED
     copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
@@ -137,7 +137,8 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
             layers[name] = colour
         else:
             layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
-    return PortraitLayers(hand=parts.hand, **layers)
+    hand = jax.nn.sigmoid(parts.hand[..., 3:])
+    return PortraitLayers(hand=jnp.concatenate([hand * parts.hand[..., :3], hand], axis=-1), **layers)
 
 
 def stacked(layers: PortraitLayers) -> Float[Array, "B S S 3"]:

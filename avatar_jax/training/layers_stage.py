@@ -2,12 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from avatar_jax.models.portrait_layers import SIZE, LayersConfig, PortraitLayersNet, assemble, stacked
+from avatar_jax.models.portrait_layers import (
+    FRONT_TO_BACK,
+    SIZE,
+    LayersConfig,
+    PortraitLayersNet,
+    assemble,
+    stacked,
+)
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
 
@@ -21,7 +30,7 @@ GATE_PSNR = 30.0
 class LayersStageConfig:
     """Values of the stage; `batch` portraits a step."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1600, rate=3e-3))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1200, rate=3e-3))
     model: LayersConfig = field(default_factory=LayersConfig)
     batch: int = 8
     seed: int = 0
@@ -46,13 +55,28 @@ class LayersStage(Stage):
             step += 1
 
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Absolute error of every premultiplied layer and of its gradients, and of the portrait put together again."""
+        """Cross-entropy of every layer's alpha, and error of its colour wherever it has any, seen or hidden.
+
+        Errors of the assembled layers would not do: a background that is a copy of the portrait, with nothing before
+        it, is too good a start to leave.
+        """
         del key
-        errors = layer_errors(self.config.model, params, batch)
-        loss = sum(WEIGHTS[name] * (jnp.abs(e).mean() + slopes(e)) for name, e in errors.items() if name in WEIGHTS)
-        loss += jnp.abs(errors["stacked"]).mean()
-        psnr = {name: -10 * jnp.log10(jnp.mean(e**2)) for name, e in errors.items()}
-        return loss, psnr
+        true = {name: jnp.asarray(x, jnp.float32) / 255 for name, x in batch.items()}
+        made: Any = PortraitLayersNet(self.config.model).apply({"params": params}, 2 * true["portrait"] - 1)
+        names = (*FRONT_TO_BACK, "background")
+        found = {name: made.paint[..., 3 * i : 3 * i + 3] for i, name in enumerate(names)}
+        colour = {name: jnp.concatenate([x, jnp.zeros_like(x[..., :1])], -1) for name, x in found.items()}
+        for i, name in enumerate(FRONT_TO_BACK):
+            colour[name] = colour[name].at[..., 3].set(made.logits[..., i])
+        colour["hand"] = made.hand
+        loss = jnp.zeros(())
+        for name, weight in WEIGHTS.items():
+            alpha = jnp.ones_like(true[name][..., 3:]) if name == "background" else true[name][..., 3:]
+            wrong = jnp.abs(alpha * colour[name][..., :3] - true[name][..., :3])
+            loss += weight * (wrong.mean() + slopes(wrong))
+            if name != "background":
+                loss += weight * optax.sigmoid_binary_cross_entropy(colour[name][..., 3:], alpha).mean()
+        return loss, {}
 
     def evaluate(self, params: Params) -> dict[str, float]:
         """PSNR of each layer of held-out characters, over all its pixels, and their mean error as `psnr`."""
