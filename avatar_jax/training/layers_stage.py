@@ -11,6 +11,7 @@ import optax
 
 from avatar_jax.models.portrait_layers import (
     FRONT_TO_BACK,
+    PAINTED,
     SIZE,
     LayersConfig,
     PortraitLayersNet,
@@ -22,7 +23,7 @@ from avatar_jax.training.stage import Batch, Params, Stage
 
 PortraitSource = Callable[[np.random.Generator, int, bool], Batch]
 """source(rng, count, held_out) -> portraits and layers in [0, 1], as `data_pipeline.synthetic.faces.portrait_batch`."""
-WEIGHTS = {"background": 1.0, "back": 1.0, "body": 1.0, "head": 1.5, "face": 4.0, "hand": 0.6}
+WEIGHTS = {"back": 1.0, "body": 1.0, "head": 1.5, "face": 4.0, "hand": 0.6}
 GATE_PSNR = 30.0
 
 
@@ -63,30 +64,28 @@ class LayersStage(Stage):
         del key
         true = {name: jnp.asarray(x, jnp.float32) / 255 for name, x in batch.items()}
         made: Any = PortraitLayersNet(self.config.model).apply({"params": params}, 2 * true["portrait"] - 1)
-        names = (*FRONT_TO_BACK, "background")
-        found = {name: made.paint[..., 3 * i : 3 * i + 3] for i, name in enumerate(names)}
-        colour = {name: jnp.concatenate([x, jnp.zeros_like(x[..., :1])], -1) for name, x in found.items()}
-        for i, name in enumerate(FRONT_TO_BACK):
-            colour[name] = colour[name].at[..., 3].set(made.logits[..., i])
-        colour["hand"] = made.hand
+        logits = {name: made.logits[..., i : i + 1] for i, name in enumerate(FRONT_TO_BACK)}
+        colours = {name: made.paint[..., 3 * i : 3 * i + 3] for i, name in enumerate(PAINTED)}
+        logits["hand"], colours["hand"] = made.hand[..., 3:], made.hand[..., :3]
         loss = jnp.zeros(())
-        for name, weight in WEIGHTS.items():
-            alpha = jnp.ones_like(true[name][..., 3:]) if name == "background" else true[name][..., 3:]
-            wrong = jnp.abs(alpha * colour[name][..., :3] - true[name][..., :3])
-            loss += weight * (wrong.mean() + slopes(wrong))
-            if name != "background":
-                loss += weight * optax.sigmoid_binary_cross_entropy(colour[name][..., 3:], alpha).mean()
+        for name, logit in logits.items():
+            alpha = true[name][..., 3:]
+            loss += WEIGHTS[name] * optax.sigmoid_binary_cross_entropy(logit, alpha).mean()
+            if name in colours:
+                wrong = jnp.abs(alpha * colours[name] - true[name][..., :3])
+                loss += WEIGHTS[name] * (wrong.mean() + slopes(wrong))
         return loss, {}
 
     def evaluate(self, params: Params) -> dict[str, float]:
-        """PSNR of each layer of held-out characters, over all its pixels, and their mean error as `psnr`."""
+        """PSNR of each layer of held-out characters, hidden parts included; `psnr` is that of the mean error of all
+        but the hand, of which a portrait tells the colours alone, and the background."""
         rng, squares = np.random.default_rng((self.config.seed, 10_000_019)), []
         run = jax.jit(lambda p, b: jax.tree.map(lambda e: jnp.mean(e**2), layer_errors(self.config.model, p, b)))
         for _ in range(self.config.held_out // self.config.batch):
             squares.append(run(params, compact(self.source(rng, self.config.batch, True))))
         mean = {name: float(np.mean([s[name] for s in squares])) for name in squares[0]}
         scores = {name: float(-10 * np.log10(value)) for name, value in mean.items()}
-        layers = [value for name, value in mean.items() if name in WEIGHTS]
+        layers = [mean[name] for name in FRONT_TO_BACK]
         return {**scores, "psnr": float(-10 * np.log10(np.mean(layers)))}
 
     def gate(self, scores: dict[str, float]) -> bool:
