@@ -98,9 +98,8 @@ def run(arguments: list[str] | None) -> int:
 
 
 def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]]:
-    """`sampling.pipeline.generate` with mesh, weights and config bound to it."""
+    """The `generate` of the config's kind of model, with mesh, weights and config bound to it."""
     from avatar_jax.mesh import make_mesh
-    from avatar_jax.sampling.pipeline import generate
 
     try:
         mesh = make_mesh(args.mesh)
@@ -108,6 +107,8 @@ def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]
         raise BadInput("--mesh", args.mesh, error, "use fewer devices") from error
     if hasattr(config, "family"):
         return public_maker(args, config, mesh)
+    from avatar_jax.sampling.pipeline import generate
+
     return partial(generate, models=load_models(args.weights, mesh), config=config, mesh=mesh)
 
 
@@ -195,6 +196,7 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
     from avatar_jax.director.rules import direct
     from avatar_jax.models.audio_encoder import AudioEncoderConfig
     from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+    from avatar_jax.models.portrait_layers import LayersConfig
     from avatar_jax.models.reader import Reader, ReaderConfig
     from avatar_jax.models.segment import WindowConfig
     from avatar_jax.sampling.denoiser import on_mesh
@@ -207,17 +209,20 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
         try:
             params, note = ship.load(path)
         except ship.WeightsError as error:
-            raise BadInput("weights", error.args[0].split("\n")[0], "audio, codec, gate, dit", "train them") from error
+            raise BadInput(
+                "weights", error.args[0].split("\n")[0], "audio, layers, codec, gate, dit", "train them"
+            ) from error
         return sized(default, (note.get("config") or {}).get("model") or {}), params, sha256(path)
 
     audio, audio_params, audio_hash = part("audio", AudioEncoderConfig())
+    layers, layers_params, layers_hash = part("layers", LayersConfig())
     codec, codec_params, codec_hash = part("codec", CodecConfig())
     reader, reader_params, gate_hash = part("gate", ReaderConfig())
     window, window_params, dit_hash = part("dit", WindowConfig())
-    hashes = {"audio": audio_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
+    hashes = {"audio": audio_hash, "layers": layers_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
     return Models(
-        direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec), codec_params,
-        Reader(reader), reader_params, hashes,
+        direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec, layers),
+        codec_params | {"layers": layers_params}, Reader(reader), reader_params, hashes,
     )  # fmt: skip
 
 

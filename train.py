@@ -50,9 +50,9 @@ def layers_stage(config: Any) -> Stage:
 
 def codec_stage(config: Any) -> Stage:
     from avatar_jax.training.codec_stage import CodecStage
-    from avatar_jax.training.stills import Stills
+    from data_pipeline.synthetic.faces import face_batch
 
-    return CodecStage(config.codec, Stills.open(Path(config.data) / "stills"))
+    return CodecStage(config.codec, face_batch)
 
 
 def gate_stage(config: Any) -> Stage:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -26,6 +27,7 @@ from data_pipeline.synthetic import latents, render
 from data_pipeline.synthetic.clip import FPS, HELD_OUT_IDENTITIES, SAMPLE_RATE, Clip, make_clip
 from data_pipeline.synthetic.identity import make_identity, with_background
 from data_pipeline.synthetic.judged import labels, viseme_classes
+from data_pipeline.synthetic.layers import hand_poses
 from data_pipeline.synthetic.state import POSE_COLUMNS
 
 CLOSED = 0.12
@@ -35,6 +37,8 @@ SILENCE_S = 0.2
 """Seconds from any phone at which a mouth has come to rest."""
 FIRST_SEED, FLITE_SEED, GALLERY_SEED = 5000, 7000, 20_000
 STATES_AT_ONCE = 32
+CHUNK = 10
+"""Frames that the codec takes at once."""
 
 
 @dataclass(frozen=True)
@@ -204,16 +208,29 @@ def sampled(clip: Clip, folder: Path, config: EmbeddedConfig) -> dict[str, Any]:
 
 
 def codec_frames(clip: Clip, weights: Path) -> np.ndarray | None:
-    """uint8 frames that the codec gives back for the clip's true frames; None where no codec is there to ask."""
+    """uint8 frames of 128 px that the codec gives back for the clip's true frames, seen and shown at twice that size;
+    None where no codec is there to ask."""
     from avatar_jax.models.avatar_codec import AvatarCodec
+    from avatar_jax.models.portrait_layers import SIZE, LayersConfig
 
     if not (weights / "codec.safetensors").is_file():
         return None
     encoders = latents.load_encoders(weights / "codec.safetensors", weights / "audio.safetensors")
-    codec, portrait = AvatarCodec(encoders.codec_config), clip.portrait().astype(np.float32) / 127.5 - 1
-    stored = latents.encode_frames(encoders, clip.frames(), clip.states_TS[:, POSE_COLUMNS], clip.portrait())
-    parts = []
-    for i in range(0, len(stored), 20):
-        some = stored[None, i : i + 20].astype(np.float32)
-        parts.append(codec.apply({"params": encoders.codec}, some, portrait[None], None, 128, method="decode")[0])
-    return np.clip(np.concatenate(parts) * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
+    layers, note = ship.load(weights / "layers.safetensors")
+    codec = AvatarCodec(encoders.codec_config, LayersConfig(**note["config"]["model"]))
+    params = encoders.codec | {"layers": layers}
+    portrait = clip.portrait(SIZE)[None].astype(np.float32) / 127.5 - 1
+    poses = np.concatenate([clip.states_TS[:, POSE_COLUMNS], hand_poses(clip.identity, clip.states_TS)], axis=-1)
+
+    @jax.jit
+    def back(frames: jax.Array, poses: jax.Array) -> jax.Array:
+        stored = codec.apply({"params": params}, frames, poses, portrait, method="encode")
+        shown: Any = codec.apply({"params": params}, stored, portrait, SIZE, method="decode")
+        return shown[0].reshape(-1, SIZE // 2, 2, SIZE // 2, 2, 3).mean((2, 4))
+
+    parts, frames = [], clip.frames(SIZE)
+    for i in range(0, len(frames), CHUNK):
+        rows = np.minimum(np.arange(i, i + CHUNK), len(frames) - 1)
+        parts.append(np.asarray(back(frames[None, rows].astype(np.float32) / 127.5 - 1, poses[None, rows])))
+    made = np.concatenate(parts)[: len(frames)]
+    return np.clip(made * 127.5 + 127.5, 0, 255).round().astype(np.uint8)

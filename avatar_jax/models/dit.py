@@ -35,9 +35,9 @@ class DiTConfig:
     heads: int = 4
     depth: int = 6
     ffn: int = 480
-    in_channels: int = 306
+    in_channels: int = 312
     """Numbers per input patch (Wan: 36 channels * 2 * 2)."""
-    out_channels: int = 136
+    out_channels: int = 139
     text_width: int = 128
     audio_width: int | None = 128
     audio_in_text: bool = False

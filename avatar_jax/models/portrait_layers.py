@@ -28,6 +28,9 @@ HAND_COLUMNS = round((HAND_WINDOW[2] - HAND_WINDOW[0]) * HAND_DENSITY)
 HAND_ROWS = round((HAND_WINDOW[3] - HAND_WINDOW[1]) * HAND_DENSITY)
 HAND_BLOCK = 8
 FRONT_TO_BACK = ("face", "head", "body", "back")
+PAINTED = ("face", "body", "back")
+"""Layers whose hidden parts the network paints; head (skin behind the features) and background are filled in from
+around."""
 COPIED = (0.8, 0.96)
 """How far a layer must be seen at a pixel for the portrait's pixel to be taken: none below the first, all above."""
 
@@ -55,10 +58,11 @@ class PortraitLayers(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What the network says: alpha of FRONT_TO_BACK, colours of these and of the background, and the hand."""
+    """What the network says: logits of alpha of FRONT_TO_BACK, colours of PAINTED (straight, in [0, 1]), and the
+    hand's colour and logit of alpha."""
 
-    alpha: Float[Array, "B S S 4"]
-    paint: Float[Array, "B S S 15"]
+    logits: Float[Array, "B S S 4"]
+    paint: Float[Array, "B S S 9"]
     hand: Float[Array, "B Y X 4"]
 
 
@@ -83,12 +87,12 @@ class PortraitLayersNet(nn.Module):
         x32 = Residual()(x32 + depth_to_space(nn.Dense(4 * c.cells_32)(x16), 2))
         x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
         x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
-        out = depth_to_space(nn.Dense(BLOCK * BLOCK * 19)(x64), BLOCK)
-        return Parts(nn.sigmoid(2 * out[..., :4]), nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
+        out = depth_to_space(nn.Dense(BLOCK * BLOCK * (len(FRONT_TO_BACK) + 3 * len(PAINTED)))(x64), BLOCK)
+        return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
 
 
 class HandPicture(nn.Module):
-    """Features of the whole portrait [B, D] -> its hand, premultiplied RGBA."""
+    """Features of the whole portrait [B, D] -> its hand: colour in [0, 1], logit of alpha."""
 
     width: int
 
@@ -99,8 +103,7 @@ class HandPicture(nn.Module):
         gain, offset = jnp.split(nn.Dense(2 * self.width)(whole)[:, None, None], 2, axis=-1)
         x = Residual()(Residual()(place * (1 + gain) + offset))
         out = depth_to_space(nn.Dense(HAND_BLOCK * HAND_BLOCK * 4)(nn.silu(x)), HAND_BLOCK)
-        alpha = nn.sigmoid(2 * out[..., 3:])
-        return jnp.concatenate([alpha * nn.sigmoid(out[..., :3]), alpha], axis=-1)
+        return jnp.concatenate([nn.sigmoid(out[..., :3]), out[..., 3:]], axis=-1)
 
 
 def _place(cells: int) -> Array:
@@ -125,19 +128,40 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
     picture = (portrait + 1) / 2
     alpha, paint = (
         x if x.shape[1] == size else jax.image.resize(x, (x.shape[0], size, size, x.shape[-1]), "linear")
-        for x in (parts.alpha, parts.paint)
+        for x in (jax.nn.sigmoid(parts.logits), parts.paint)
     )
     low, high = COPIED
     copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
-    layers = {}
-    for i, name in enumerate((*FRONT_TO_BACK, "background")):
+    layers = {"background": filled(picture, shrunk(copied[..., -1:]))}
+    for i, name in enumerate(FRONT_TO_BACK):
         share = copied[..., i : i + 1]
-        colour = share * picture + (1 - share) * paint[..., 3 * i : 3 * i + 3]
-        if name == "background":
-            layers[name] = colour
+        if name in PAINTED:
+            at = 3 * PAINTED.index(name)
+            colour = share * picture + (1 - share) * paint[..., at : at + 3]
         else:
-            layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
-    return PortraitLayers(hand=parts.hand, **layers)
+            colour = filled(picture, shrunk(share))
+        layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
+    hand = jax.nn.sigmoid(parts.hand[..., 3:])
+    return PortraitLayers(hand=jnp.concatenate([hand * parts.hand[..., :3], hand], axis=-1), **layers)
+
+
+def shrunk(share: Float[Array, "B S S 1"]) -> Float[Array, "B S S 1"]:
+    """The share's minimum over a neighbourhood of 3 of SIZE pixels: edges of what stands before are left out."""
+    side = 2 * (share.shape[1] // SIZE) + 1
+    window = (1, side, side, 1)
+    return jax.lax.reduce_window(share, jnp.inf, jax.lax.min, window, (1, 1, 1, 1), "SAME")
+
+
+def filled(picture: Float[Array, "B S S 3"], seen: Float[Array, "B S S 1"]) -> Float[Array, "B S S 3"]:
+    """The picture where it is seen, and smooth colours from around elsewhere (push-pull, Gortler et al. 1996)."""
+    colour, share = picture * seen, seen
+    if picture.shape[1] > 2 and picture.shape[1] % 2 == 0:
+        half = [x.reshape(x.shape[0], x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).mean((2, 4)) for x in (colour, share)]
+        coarse = filled(half[0] / jnp.maximum(half[1], 1e-6), jnp.minimum(4 * half[1], 1.0))
+    else:
+        coarse = colour.mean((1, 2), keepdims=True) / jnp.maximum(share.mean((1, 2), keepdims=True), 1e-6)
+    around = jax.image.resize(coarse, picture.shape, "linear")
+    return colour + (1 - share) * around
 
 
 def stacked(layers: PortraitLayers) -> Float[Array, "B S S 3"]:

@@ -2,7 +2,7 @@
 
 The same network makes the blueprint (nothing or the first frame known, wide spacing), sub-clips (first and last
 known), inserted frames (every second known, half spacing) and repaired seams (all but the middle known). Latents are
-packed as in `models.avatar_codec`: 16 grid patches of 128 channels, then the pose patch of 8, both in 136 channels;
+packed as in `models.avatar_codec`: 16 grid patches of 128 channels, then the pose patch of 11, both in 139 channels;
 zero is the portrait itself.
 """
 
@@ -22,7 +22,7 @@ from avatar_jax.nn.linear import Linear
 from avatar_jax.nn.norm import layer_norm
 from avatar_jax.nn.patch import grid_positions
 
-GRID, GRID_CHANNELS, POSE_CHANNELS = 4, 128, 8
+GRID, GRID_CHANNELS, POSE_CHANNELS = 4, 128, 11
 PATCHES, CHANNELS = GRID * GRID + 1, GRID_CHANNELS + POSE_CHANNELS
 
 USED_PC = np.zeros((PATCHES, CHANNELS), np.float32)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from avatar_jax.sampling.blueprint import BlueprintConfig
-from avatar_jax.sampling.camera import CameraConfig
 from avatar_jax.sampling.gate import GateConfig
 from avatar_jax.sampling.insertion import InsertionConfig
 from avatar_jax.sampling.keyframes import KeyframeConfig
@@ -15,10 +14,9 @@ from avatar_jax.sampling.segments import SegmentConfig
 class SampleConfig:
     """`size`: side of the video in pixels, even; `rows`: windows per call of the compiled denoiser."""
 
-    size: int = 256
+    size: int = 512
     rows: int = 8
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
-    camera: CameraConfig = field(default_factory=CameraConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     seams: SeamConfig = field(default_factory=SeamConfig)

@@ -7,8 +7,8 @@ import numpy as np
 
 from avatar_jax.media.video import write_video
 from avatar_jax.metrics.reading import Readings
+from avatar_jax.models.portrait_layers import SIZE
 from avatar_jax.sampling.blueprint import plan_blueprint, sample_blueprint
-from avatar_jax.sampling.camera import steady
 from avatar_jax.sampling.folder import (
     read_arrays,
     write_arrays,
@@ -33,7 +33,7 @@ def blueprint(work: Work) -> tuple[np.ndarray, Any]:
         return saved["latents"], score_frames(Readings(saved["values"], saved["identity"]), work.portrait)
     work.watch.expect(len(plan.starts) * config.solver.steps)
     drafted = sample_blueprint(work.denoise, work.noise, plan, config)
-    latents = steady(drafted, config.stride, MODEL_FPS, work.config.camera)
+    latents = work.camera.at(drafted, [i * config.stride for i in range(len(drafted))])
     frames = Tee(work.pictures)
     write_video(work.folder.path / "blueprint.mp4", frames.through(latents), MODEL_FPS / config.stride, plan.frames)
     readings = frames.readings()
@@ -42,14 +42,14 @@ def blueprint(work: Work) -> tuple[np.ndarray, Any]:
 
 
 class Tee:
-    """Decodes latents for a video and reads the same frames on the way, a chunk at a time."""
+    """Decodes latents for a small video and reads the same frames on the way, a chunk at a time."""
 
     def __init__(self, pictures: Pictures, chunk: int = 64):
         self.pictures, self.chunk, self.parts = pictures, chunk, []
 
     def through(self, latents: np.ndarray):
         for start in range(0, len(latents), self.chunk):
-            frames = list(self.pictures.decode(latents[start : start + self.chunk]))
+            frames = list(self.pictures.decode(latents[start : start + self.chunk], SIZE))
             self.parts.append(self.pictures.read(frames))
             yield from frames
 

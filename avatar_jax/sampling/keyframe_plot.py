@@ -19,7 +19,7 @@ SHOWN = 12
 def draw_keyframes(
     keyframes: Keyframes, pictures: Sequence[np.ndarray], config: KeyframeConfig, fps: Fraction = MODEL_FPS
 ) -> bytes:
-    """PNG of the selection; `pictures` are the chosen frames, of which at most `SHOWN` are drawn; `fps`: the model's."""
+    """PNG of the selection; `pictures` are the chosen frames (at most `SHOWN` are drawn); `fps`: the model's."""
     seconds = seconds_of(np.arange(len(keyframes.scores.identity)) * keyframes.stride, fps)
     chosen = list(keyframes.chosen)
     motion = [np.nan] + [keyframes.scores.motion(i - 1, i) for i in range(1, len(seconds))]

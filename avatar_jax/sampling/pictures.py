@@ -1,21 +1,25 @@
 """Latents to pictures, in chunks of one shape, and what the gate's reader sees in them."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
+from typing import Any
 
 import cv2
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.metrics.reading import Readings, read_frames
-from avatar_jax.models.avatar_codec import AvatarCodec
+from avatar_jax.models.avatar_codec import AvatarCodec, FaceFields, unpack
+from avatar_jax.models.portrait_layers import SIZE, PortraitLayers
 from avatar_jax.models.reader import Reader
+from avatar_jax.sampling.compositor import Compositor
 
 CHUNK = 8
 """Frames decoded per call: a stream of any length needs one compilation and little memory."""
+THREADS = 2
 
 
 def to_unit(frames: np.ndarray) -> np.ndarray:
@@ -23,10 +27,19 @@ def to_unit(frames: np.ndarray) -> np.ndarray:
     return frames.astype(np.float32) / 127.5 - 1
 
 
-@partial(jax.jit, static_argnums=(0, 5))
-def _decode(codec: AvatarCodec, params: dict, latents: jax.Array, small: jax.Array, source: jax.Array, size: int):
-    frames = codec.apply({"params": params}, latents[None], small[None], source[None], size, method="decode")[0]
-    return jnp.clip(jnp.round((frames + 1) * 127.5), 0, 255).astype(jnp.uint8)
+@partial(jax.jit, static_argnums=0)
+def _take_apart(codec: AvatarCodec, params: dict, source: jax.Array) -> PortraitLayers:
+    made: Any = codec.apply({"params": params}, source[None], method="take_apart")
+    return jax.tree.map(lambda x: x[0], made)
+
+
+@partial(jax.jit, static_argnums=0)
+def _decode(
+    codec: AvatarCodec, params: dict, latents: jax.Array, small: jax.Array, layers: PortraitLayers
+) -> tuple[FaceFields, jax.Array]:
+    one = jax.tree.map(lambda x: x[None], layers)
+    fields: Any = codec.apply({"params": params}, latents[None], small[None], one, method="decode_faces")
+    return jax.tree.map(lambda x: x[0], fields), unpack(latents)[1]
 
 
 @dataclass(frozen=True)
@@ -37,28 +50,39 @@ class Pictures:
     codec_params: dict
     reader: Reader
     reader_params: dict
-    small: np.ndarray
-    """uint8 [128, 128, 3]: the portrait as the models see it."""
     source: np.ndarray
     """uint8: the portrait whose pixels the video is made of; `source_for` gives it."""
     size: int
 
-    def decode(self, latents: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Frames uint8 [size, size, 3], one for every latent [P, C]."""
-        small, source = jnp.asarray(to_unit(self.small)), jnp.asarray(to_unit(self.source))
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """The portrait as the codec's networks see it, [-1, 1]."""
+        return to_unit(cv2.resize(self.source, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
+
+    @cached_property
+    def compositors(self) -> dict[int, Compositor]:
+        """By the side of the picture: the video's, and a small one for the reader."""
+        small, whole = (_take_apart(self.codec, self.codec_params, x) for x in (self.seen, to_unit(self.source)))
+        return {SIZE: Compositor(small, SIZE), self.size: Compositor(whole, self.size)}
+
+    def decode(self, latents: Iterable[np.ndarray], size: int | None = None) -> Iterator[np.ndarray]:
+        """Frames uint8 [size, size, 3], one for every latent [P, C], at the video's size or at SIZE."""
+        compositor, small = self.compositors[size or self.size], self.compositors[SIZE].layers
         stream = iter(latents)
-        while chunk := list(islice(stream, CHUNK)):
-            batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk))).astype(np.float32)
-            frames = np.asarray(_decode(self.codec, self.codec_params, batch, small, source, self.size))
-            yield from frames[: len(chunk)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            while chunk := list(islice(stream, CHUNK)):
+                batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk))).astype(np.float32)
+                fields, pose = _decode(self.codec, self.codec_params, batch, self.seen, small)
+                rows = [np.asarray(x)[: len(chunk)] for x in (*fields, pose)]
+                yield from pool.map(compositor.frame, *rows)
 
     def read(self, frames: Iterable[np.ndarray]) -> Readings:
-        """The gate reader's view of these frames, which are `size` pixels wide."""
+        """The gate reader's view of these frames, which are of one size."""
         return read_frames(self.reader, self.reader_params, frames)
 
     def portrait(self) -> np.ndarray:
-        """The portrait at the video's size, for the reader."""
-        return cv2.resize(self.source, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        """The portrait at SIZE, for the reader."""
+        return cv2.resize(self.source, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def source_for(portrait: np.ndarray, size: int) -> np.ndarray:

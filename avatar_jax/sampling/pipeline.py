@@ -9,7 +9,6 @@ from typing import Any
 from jax.sharding import Mesh
 
 from avatar_jax.media.video import write_video
-from avatar_jax.sampling.camera import camera_path
 from avatar_jax.sampling.clips import mouth_follows, sub_clips
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.drafts import blueprint, keyframe_report, save_keyframes
@@ -82,7 +81,6 @@ def generate(
             work = begin(request, prepared, models, config, mesh, folder, watch)
         with watch.stage("blueprint"):
             latents, scores = blueprint(work)
-            camera = camera_path(latents, config.blueprint.stride)
         with watch.stage("key frames"):
             keyframes = select_keyframes(scores, config.blueprint.stride, config.keyframes)
             save_keyframes(work, keyframes, latents)
@@ -103,7 +101,7 @@ def generate(
             timeline = prepared.timeline
             stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
             ratio = timeline.model_fps / timeline.fps
-            stream = camera.along(stream, ratio)
+            stream = work.camera.along(stream, ratio)
             alive = FrameWatch([part_of(i * ratio, segments, config.seams.reach) for i in range(timeline.frames)])
             frames = alive.through(work.pictures.decode(stream))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from jax.sharding import Mesh
 
+from avatar_jax.director.camera import camera_path
 from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
 from avatar_jax.models.reader import Reader
 from avatar_jax.models.segment import WindowConfig
+from avatar_jax.sampling.camera import CameraPath
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
 from avatar_jax.sampling.folder import (
@@ -51,6 +53,7 @@ class Work:
     pictures: Pictures
     portrait: Readings
     shapes_T4: np.ndarray
+    camera: CameraPath
     watch: Stopwatch
 
 
@@ -76,9 +79,7 @@ def begin(
     )
     framing = prepared.framing
     source = source_for(framing.portrait, config.size)
-    pictures = Pictures(
-        models.codec, models.codec_params, models.reader, models.reader_params, framing.small, source, config.size
-    )
+    pictures = Pictures(models.codec, models.codec_params, models.reader, models.reader_params, source, config.size)
     return Work(
         config,
         folder,
@@ -88,5 +89,6 @@ def begin(
         pictures,
         pictures.read([pictures.portrait()]),
         np.asarray(heard.shapes_BT4),
+        CameraPath(camera_path(prepared.storyline.shots), MODEL_FPS),
         watch,
     )

@@ -15,12 +15,12 @@ One window is a dictionary; a batch stacks windows under the same names (B first
 
 | key | shape, dtype | meaning |
 |---|---|---|
-| latents_TPC | [T, 17, 136] float16 | clean latents in the packed layout of `models.avatar_codec` |
+| latents_TPC | [T, 17, 139] float16 | clean latents in the packed layout of `models.avatar_codec` |
 | times_T | [T] float32 | instant of each frame in frames of 12.5 fps, any origin, `stride` apart |
 | audio_TUM | [T, 8, 64] float16 | `audio_encoder.audio_tokens` at exactly these instants |
 | text_ids_SL | [S, 48] int32 | `tokenize` of each shot's local prompt or a paraphrase; S = 3, unused rows all 0 |
 | shot_weights_TS | [T, S] float32 | share of each shot at each frame, >= 0, sums to 1 over S; used shots come first |
-| face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the 8x8 canvas grid, x to the right |
+| face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the face window, x to the right |
 | mouth_open_T | [T] float32 | the label `open`, emotion gain included; only `evaluate` reads it, so it may be missing |
 
 Beside them, in a batch:

@@ -16,12 +16,12 @@ GRID_CELLS, PATCH_SIDE = 8, 2
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Peaks and radii (in canvas widths) of the weights on the 8x8 grid, and the weight of the pose."""
+    """Peaks and radii (in widths of the face window) of the weights on the 8x8 grid, and the weight of the pose."""
 
     mouth: float = 10.0
-    mouth_radius: float = 0.1
+    mouth_radius: float = 0.16
     eyes: float = 4.0
-    eyes_radius: float = 0.07
+    eyes_radius: float = 0.12
     pose: float = 1.0
     pose_motion: float = 2.0
     """On the change of the pose error from one frame to the next."""

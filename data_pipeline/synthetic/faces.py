@@ -7,13 +7,13 @@ generator alone. Held-out characters have their own range of seeds.
 import cv2
 import numpy as np
 
-from avatar_jax.models.pose import FACE_WINDOW, PARALLAX, POSE
 from avatar_jax.models.portrait_layers import HAND_DENSITY, SIZE
+from avatar_jax.models.pose import FACE_WINDOW, PARALLAX, POSE
 from data_pipeline.synthetic.clip import HELD_OUT_IDENTITIES
 from data_pipeline.synthetic.draw.hand import draw_hand
 from data_pipeline.synthetic.identity import Identity, make_identity
-from data_pipeline.synthetic.layers import Window, face_layers, hand_sprite, paint, portrait_layers
-from data_pipeline.synthetic.render import landmarks, portrait, still_parts
+from data_pipeline.synthetic.layers import behind_face, face_layers, hand_sprite, paint, portrait_layers
+from data_pipeline.synthetic.render import landmarks, portrait
 from data_pipeline.synthetic.state import COLUMN
 from data_pipeline.synthetic.stills import random_state
 
@@ -68,7 +68,7 @@ def face_batch(rng: np.random.Generator, identities: int, each: int, held_out: b
         side = round((FACE_WINDOW[2] - FACE_WINDOW[0]) * SIZE)
         gain = lighting(rng, side)
         neutral, *faces = (lit(f, gain) for f in face_layers(who, np.concatenate([0 * states[:1], states]), SIZE))
-        under = lit(behind(who, FACE_WINDOW), gain)[..., :3]
+        under = lit(behind_face(who, FACE_WINDOW, SIZE), gain)[..., :3]
         marks = landmarks(who)
         points = np.array([*marks["mouth"], *marks["eye_l"], *marks["eye_r"]], np.float32)
         seen = neutral[..., :3] + (1 - neutral[..., 3:]) * under
@@ -81,17 +81,6 @@ def face_batch(rng: np.random.Generator, identities: int, each: int, held_out: b
     return {name: np.stack(values) for name, values in rows.items()}
 
 
-def behind(who: Identity, window: Window) -> np.ndarray:
-    """All layers but the face, in a window of the neutral portrait."""
-    parts = still_parts(who)
-
-    def draw(canvas) -> None:
-        for name in ("background", "back_hair", "body", "head", "hat"):
-            canvas.drawPicture(parts[name])
-
-    return paint(draw, window, SIZE)
-
-
 def disturbed(
     rng: np.random.Generator, who: Identity, state: np.ndarray, face: np.ndarray, frame: np.ndarray, gain: np.ndarray
 ) -> np.ndarray:
@@ -100,7 +89,8 @@ def disturbed(
         yaw, pitch = (state[COLUMN[POSE[i]]] for i in (6, 7))
         x, y = PARALLAX[0] * yaw, PARALLAX[1] * pitch
         left, top, right, bottom = FACE_WINDOW
-        moved = lit(behind(who, (left + x, top + y, right + x, bottom + y)), gain)[..., :3]
+        shown = behind_face(who, (left + x, top + y, right + x, bottom + y), SIZE)
+        moved = lit(shown, gain)[..., :3]
         frame = face[..., :3] + (1 - face[..., 3:]) * moved
     if rng.random() < 0.12:
         palm = (rng.uniform(0.3, 0.7), rng.uniform(0.55, 0.85))

@@ -10,10 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
-from avatar_jax.models.avatar_codec import HIGH, LOW, AvatarCodec, CodecConfig
+from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+from avatar_jax.models.portrait_layers import SIZE
+from avatar_jax.models.pose import FACE_WINDOW
 from avatar_jax.weights import ship
 from data_pipeline.synthetic import render
 from data_pipeline.synthetic.clip import Clip
+from data_pipeline.synthetic.identity import Identity
+from data_pipeline.synthetic.layers import hand_poses, unwarped_faces
 from data_pipeline.synthetic.state import POSE_COLUMNS
 
 CHUNK = 20
@@ -33,21 +37,20 @@ class Encoders:
 
 
 @partial(jax.jit, static_argnums=0)
-def _encode(
-    config: CodecConfig, params: Params, frames_BTHW3: jax.Array, pose_BTZ: jax.Array, portrait_BHW3: jax.Array
-):
+def _encode(config: CodecConfig, params: Params, faces_BTWW3: jax.Array, pose_BTZ: jax.Array, portrait_BHW3: jax.Array):
     codec = AvatarCodec(config)
-    frames, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (frames_BTHW3, portrait_BHW3))
-    return codec.apply({"params": params}, frames, pose_BTZ, portrait, method=codec.encode)
+    faces, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (faces_BTWW3, portrait_BHW3))
+    return codec.apply({"params": params}, faces, pose_BTZ, portrait, method=codec.encode_faces)
 
 
-def encode_frames(
-    encoders: Encoders, frames_THW3: np.ndarray, pose_TZ: np.ndarray, portrait_HW3: np.ndarray
-) -> np.ndarray:
-    """uint8 frames of one character with their true poses -> latents [T, 17, 136] float16."""
-    count = len(frames_THW3)
+def encode_clip(encoders: Encoders, who: Identity, states_TS: np.ndarray) -> np.ndarray:
+    """Latents [T, 17, 139] float16 of one character in these states."""
+    faces = unwarped_faces(who, states_TS, SIZE)
+    pose_TZ = np.concatenate([states_TS[:, POSE_COLUMNS], hand_poses(who, states_TS)], axis=-1)
+    portrait_HW3 = render.portrait(who, SIZE)
+    count = len(faces)
     padding = -count % CHUNK
-    frames = np.pad(frames_THW3, ((0, padding), (0, 0), (0, 0), (0, 0)), mode="edge")
+    frames = np.pad(faces, ((0, padding), (0, 0), (0, 0), (0, 0)), mode="edge")
     pose = np.pad(pose_TZ, ((0, padding), (0, 0)), mode="edge").astype(np.float32)
     parts = []
     for at in range(0, len(frames), CHUNK):
@@ -58,10 +61,11 @@ def encode_frames(
 
 
 def face_points(clip: Clip) -> np.ndarray:
-    """[3, 2] float32: mouth, left and right eye on the codec's canvas, 0 to 1, x to the right."""
+    """[3, 2] float32: mouth, left and right eye in the codec's face window, 0 to 1, x to the right."""
     marks = render.landmarks(clip.identity)
     points = np.array([marks["mouth"][:2], marks["eye_l"][:2], marks["eye_r"][:2]], np.float32)
-    return (points - LOW) / (HIGH - LOW)
+    left, top, right, bottom = FACE_WINDOW
+    return (points - np.float32([left, top])) / np.float32([right - left, bottom - top])
 
 
 def clip_record(clip: Clip) -> dict[str, np.ndarray | str]:
@@ -79,7 +83,7 @@ def clip_record(clip: Clip) -> dict[str, np.ndarray | str]:
 
 def latent_record(clip: Clip, encoders: Encoders) -> dict[str, np.ndarray | str]:
     """What `windows.sample_window` reads; `seed` draws the clip again."""
-    latents_TPC = encode_frames(encoders, clip.frames(), clip.states_TS[:, POSE_COLUMNS], clip.portrait())
+    latents_TPC = encode_clip(encoders, clip.identity, clip.states_TS)
     audio = encode_recording(encoders.audio, clip.speech.wave, encoders.audio_config)
     return {
         "seed": np.array([clip.seed, clip.identity.seed]),

@@ -60,6 +60,26 @@ def face_layers(identity: Identity, states_TS: Float[np.ndarray, "t state"], siz
     )
 
 
+def behind_face(identity: Identity, window: Window, size: int) -> UInt8[np.ndarray, "h w 4"]:
+    """All layers but the face's, in a window of the neutral portrait."""
+    parts = still_parts(identity)
+
+    def draw(canvas: skia.Canvas) -> None:
+        for name in ("background", "back_hair", "body", "head", "hat"):
+            canvas.drawPicture(parts[name])
+
+    return paint(draw, window, size)
+
+
+def unwarped_faces(
+    identity: Identity, states_TS: Float[np.ndarray, "t state"], size: int
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """FACE_WINDOW of every state as the neutral pose would show it, no hand before it: what the encoder reads."""
+    under = behind_face(identity, FACE_WINDOW, size)[..., :3].astype(np.float32)
+    faces = face_layers(identity, states_TS, size).astype(np.float32)
+    return np.round(faces[..., :3] + (1 - faces[..., 3:] / 255) * under).astype(np.uint8)
+
+
 def portrait_layers(identity: Identity, size: int) -> dict[str, UInt8[np.ndarray, "h w 4"]]:
     """Every layer of LAYERS_DRAWN at the neutral pose, back to front, complete behind what stands before it."""
     parts, whole = still_parts(identity), (0.0, 0.0, 1.0, 1.0)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from avatar_jax.director.camera import LEAN_IN, LIMITS, MOVES, ease, way
 from avatar_jax.director.storyline import Shot
 from data_pipeline.synthetic.phonemes import Phone
 from data_pipeline.synthetic.state import COLUMN, RANGES, STATE, bound, emotion_face, open_gain
@@ -43,12 +44,6 @@ CARRIAGE: dict[str, dict[str, float]] = {
     "excitement": {"pitch": -0.12, "head_y": -0.004},
 }
 """How an emotion of intensity 1 carries the head."""
-
-
-def ease(x: np.ndarray) -> np.ndarray:
-    """0 before 0, 1 after 1, with zero slope and curvature at both ends."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * x * (x * (6 * x - 15) + 10)
 
 
 def pulse(times: Track, centre: float, rise: float, hold: float, fall: float) -> Track:
@@ -98,22 +93,10 @@ def silences(phones: Sequence[Phone], seconds: float, least: float = 0.5) -> lis
     return gaps
 
 
-CAMERA_MOVES = {
-    "push_in": ("log_zoom", 0.5),
-    "pull_out": ("log_zoom", -0.42),
-    "pan_left": ("pan_x", -0.22),
-    "pan_right": ("pan_x", 0.22),
-    "tilt_up": ("pan_y", -0.12),
-    "tilt_down": ("pan_y", 0.12),
-}
-"""Column and way of a whole move at amount 1; at amount 0 it is 0.3 of that."""
-CAMERA_LIMITS = {"log_zoom": (np.log(0.75), np.log(1.65)), "pan_x": (-0.175, 0.175), "pan_y": (-0.09, 0.09)}
-
-
 def camera(
     rng: np.random.Generator, shots: Sequence[Shot], spans: Sequence[tuple[float, float]], times: Track
 ) -> dict[str, Track]:
-    """Camera path: each shot adds an eased move that lasts for its span, within `CAMERA_LIMITS`.
+    """Camera path: each shot adds an eased move that lasts for its span, within `LIMITS`.
 
     `spans` are the shots' (start, end) in seconds; those of the outer shots may reach beyond the clip, which then
     shows part of a longer, slower move.
@@ -126,14 +109,14 @@ def camera(
             "pan_y": rng.uniform(-0.04, 0.04),
         }
     for shot in shots[:1]:  # room for the move to come
-        if shot.camera in CAMERA_MOVES:
-            column, full = CAMERA_MOVES[shot.camera]
+        if shot.camera in MOVES:
+            column, full = MOVES[shot.camera]
             here[column] = -full * rng.uniform(0.0, 0.8) * (rng.random() < 0.5)
     tracks = {column: np.full_like(times, value) for column, value in here.items()}
     for shot, (start, end) in zip(shots, spans, strict=True):
-        if shot.camera in CAMERA_MOVES:
-            column, full = CAMERA_MOVES[shot.camera]
-            goal = float(np.clip(here[column] + full * (0.3 + 0.7 * shot.camera_amount), *CAMERA_LIMITS[column]))
+        if shot.camera in MOVES:
+            column, move = way(shot)
+            goal = float(np.clip(here[column] + move, *LIMITS[column]))
             tracks[column] += (goal - here[column]) * ease((times - start) / (end - start))
             here[column] = goal
     return tracks
@@ -195,7 +178,7 @@ def act(rng: np.random.Generator, shot: Shot, times: Track) -> dict[str, Track]:
             side = -1 if shot.action == "look_left" else 1
             return {"yaw": 0.7 * side * size * held, "head_x": 0.008 * side * held}
         case "lean_in":
-            return {"log_zoom": 0.08 * size * held, "pitch": 0.15 * held, "head_y": 0.008 * held}
+            return {"log_zoom": LEAN_IN * size * held, "pitch": 0.15 * held, "head_y": 0.008 * held}
         case "raise_hand" | "wave":
             wave = swing(rng, times, start, end, rng.uniform(1.4, 2.2), length) if shot.action == "wave" else 0.0
             return {"hand": held, "hand_x": 0.05 * wave * held}

@@ -16,10 +16,10 @@ from data_pipeline import __main__ as command
 from data_pipeline.source import RecordSource
 from data_pipeline.synthetic import dataset, motion, story, windows
 from data_pipeline.synthetic.clip import FPS, HELD_OUT_IDENTITIES, Clip, make_clip
-from data_pipeline.synthetic.latents import Encoders, clip_record, encode_frames, face_points
+from data_pipeline.synthetic.latents import Encoders, clip_record, encode_clip, face_points
 from data_pipeline.synthetic.phonemes import Phone
 from data_pipeline.synthetic.preview import contact_sheet, write_preview
-from data_pipeline.synthetic.state import COLUMN, POSE_COLUMNS
+from data_pipeline.synthetic.state import COLUMN, POSE_COLUMNS, neutral
 from data_pipeline.synthetic.voice import HELDOUT_VARIANTS
 
 SECONDS = 4.0
@@ -130,7 +130,7 @@ def record_of(clip: Clip) -> dict[str, np.ndarray]:
     """A latent record whose latents and audio features tell their own time."""
     count = len(clip.states_TS)
     return {
-        "latents_TPC": np.arange(count, dtype=np.float16)[:, None, None] * np.ones((1, 17, 136), np.float16),
+        "latents_TPC": np.arange(count, dtype=np.float16)[:, None, None] * np.ones((1, 17, 139), np.float16),
         "audio_FM": np.arange(2 * count, dtype=np.float16)[:, None] * np.ones((1, 64), np.float16),
         "states_TS": clip.states_TS,
         "storyline": np.asarray(clip.storyline.to_json()),
@@ -166,10 +166,9 @@ def test_portrait_is_the_origin_of_latents(clips: list[Clip]) -> None:
     codec = jax.tree.map(lambda x: rng.normal(0.1, 0.1, x.shape).astype(np.float32), shapes)
     encoders = Encoders(codec, audio={})
     clip = clips[0]
-    frames, pose = clip.frames()[::50], clip.states_TS[::50, POSE_COLUMNS]
-    portrait = clip.portrait()
-    latents = encode_frames(encoders, np.stack([portrait, *frames]), np.concatenate([0 * pose[:1], pose]), portrait)
-    assert latents.shape == (3, 17, 136) and np.abs(latents[0]).max() < 1e-3
+    states = np.concatenate([neutral()[None], clip.states_TS[::50]])
+    latents = encode_clip(encoders, clip.identity, states)
+    assert latents.shape == (len(states), 17, 139) and np.abs(latents[0, :POSE_PATCH]).max() < 0.05
     assert np.abs(latents[1, :POSE_PATCH]).max() > 0.01 and np.abs(latents[1, POSE_PATCH]).max() > 0.01
 
 

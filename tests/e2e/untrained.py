@@ -12,7 +12,8 @@ import numpy as np
 from avatar_jax.director.storyline import Storyline, one_shot
 from avatar_jax.media import Recording
 from avatar_jax.models.audio_encoder import BANDS, AudioEncoder, AudioEncoderConfig
-from avatar_jax.models.avatar_codec import PICTURE, AvatarCodec, CodecConfig
+from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, PICTURE, AvatarCodec, CodecConfig
+from avatar_jax.models.portrait_layers import LayersConfig
 from avatar_jax.models.reader import Reader, ReaderConfig
 from avatar_jax.models.segment import WindowConfig, init_window_model
 from avatar_jax.sampling.work import Models
@@ -45,13 +46,13 @@ def plain_director(recording: Recording, picture: np.ndarray, prompt: str, box: 
 def untrained_models() -> Models:
     key = jax.random.key(0)
     codec, reader, audio, window = (
-        AvatarCodec(CodecConfig()),
+        AvatarCodec(CodecConfig(), LayersConfig()),
         Reader(ReaderConfig()),
         AudioEncoderConfig(),
         WindowConfig(),
     )
     picture = jnp.zeros((1, PICTURE, PICTURE, 3))
-    latents = jnp.zeros((1, 1, 17, 136))
+    latents = jnp.zeros((1, 1, PATCHES, PATCH_CHANNELS))
 
     def whole_codec(module: AvatarCodec, x: jax.Array, z: jax.Array) -> jax.Array:
         return module.decode(z, x)

@@ -49,7 +49,7 @@ def planted(flaw: str, seed: int, states: np.ndarray, at: list[int]) -> np.ndarr
 def test_planted_frames_are_never_chosen() -> None:
     params, _ = ship.load(ship.shipped("gate"))
     blank = np.zeros((128, 128, 3), np.uint8)
-    pictures = Pictures(AvatarCodec(CodecConfig()), {}, Reader(), params, blank, blank, 128)
+    pictures = Pictures(AvatarCodec(CodecConfig()), {}, Reader(), params, blank, 128)
     config = KeyframeConfig()
     bad = split_points(FRAMES, STRIDE, config)[1:-1]
     caught = []
