@@ -18,6 +18,7 @@ $(VENV)/.core: requirements.core.lock | $(VENV)/bin/uv
 
 $(VENV)/.all: requirements.all.lock | $(VENV)/bin/uv
 	$(UV) pip install --quiet --no-deps -r requirements.all.lock
+	$(VENV)/bin/pip install --quiet torch==2.13.0
 	@touch $@ $(VENV)/.core
 
 demo: $(VENV)/.core
@@ -37,9 +38,11 @@ lint: $(VENV)/.all
 types: $(VENV)/.all
 	$(VENV)/bin/basedpyright
 
+# torch, which only parity tests use, is left to pip: it knows the build for this machine (see .all).
 lock: $(VENV)/bin/uv
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate -o requirements.core.lock
-	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate -o requirements.all.lock
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
+	  | grep -vE '^(torch|triton|nvidia-|cuda-)' > requirements.all.lock
 
 # Stages in order; each goes on where it stopped, so a second `make train-embedded` continues the first.
 RUN := runs/embedded
@@ -52,6 +55,7 @@ train-embedded: $(VENV)/.all
 	$(SYNTHETIC) audio --out $(DATA)/audio --split heldout --hours 0.3
 	$(SYNTHETIC) stills --out $(DATA)/stills --count 5000
 	$(TRAIN) audio
+	$(TRAIN) layers
 	$(TRAIN) codec
 	$(TRAIN) gate
 	$(TRAIN) judge

@@ -1,4 +1,4 @@
-"""The embedded avatar: five small networks that make a talking portrait of 128 pixels on two CPU cores.
+"""The embedded avatar: six small networks that make a talking portrait on two CPU cores.
 
     make train-embedded                                   everything, data included, about 90 minutes on two cores
     python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
@@ -7,10 +7,10 @@
 | stage | learns | parameters | about |
 |---|---|---|---|
 | audio | phones and mouth shapes from log-mels | 0.3 M | 600 CPU-s |
-| codec | canonical 8x8x32 latents of posed frames | 1.8 M | 1200 CPU-s |
-| gate | the sampler's reader of mouth, face and identity | 0.8 M | 600 CPU-s |
-| judge | the evaluation's reader; its frames are drawn while it trains | 1.2 M | 1200 CPU-s |
-| dit | windows of latents from sound, prompt and key frames | 4 M | 3000 CPU-s |
+| layers | to take a portrait apart into layers that move | 2.5 M | 1700 CPU-s |
+| codec | 8x8x32 latents of the face layer | 1.8 M | 1300 CPU-s |
+| gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 600, 1200 CPU-s |
+| dit | windows of latents from sound, prompt and key frames | 4 M | 3200 CPU-s |
 """
 
 from dataclasses import dataclass, field

@@ -26,7 +26,7 @@ HIDDEN = 0.3
 def shut_threshold(cases: Sequence[Case]) -> float:
     """The reading of the opening that counts as shut, calibrated on the cases' true frames."""
     read = [case.looks["true"].judged.of("open") for case in cases]
-    return sync.shut_threshold(read, [case.closed_T for case in cases], [case.other_closed_T for case in cases])
+    return sync.shut_threshold(read, [case.closed_T for case in cases])
 
 
 def all_columns(threshold: float, gallery_ND: np.ndarray) -> dict[str, c.Column]:

@@ -40,13 +40,11 @@ class Framing:
     """A portrait in the canonical framing.
 
     portrait: [S, S, 3] at the picture's own resolution, S even, at most LARGEST_SIDE.
-    small: [128, 128, 3], what the models see.
     crop: x, y, side of the square cut from the original, in its pixels; parts outside repeat the edge.
     how: "given", "reader", "detector" or "centred"; warning: what the user should know, or "".
     """
 
     portrait: UInt8[np.ndarray, "S S 3"]
-    small: UInt8[np.ndarray, "128 128 3"]
     crop: tuple[float, float, float]
     how: str
     warning: str = ""
@@ -146,8 +144,7 @@ def frame_portrait(rgb: UInt8[np.ndarray, "H W 3"], box: Box | None, how: str) -
     largest = int(min(LARGEST_SIDE, max(MODEL_SIDE, round(side))))
     largest -= largest % 2
     portrait = _cut(rgb, left, top, side, largest)
-    small = cv2.resize(portrait, (MODEL_SIDE, MODEL_SIDE), interpolation=cv2.INTER_AREA)
-    return Framing(portrait, small, (left, top, side), how, warning)
+    return Framing(portrait, (left, top, side), how, warning)
 
 
 def _cut(rgb: np.ndarray, left: float, top: float, side: float, size: int) -> np.ndarray:

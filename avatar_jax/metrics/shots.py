@@ -20,7 +20,7 @@ be asked for is 0.37."""
 EDGE_S = 0.5
 """Seconds that a held pose takes to be reached, at either end of a shot."""
 LEAST = {"nod": 0.36, "shake_head": 0.45, "tilt_head": 0.085, "look": 0.22, "gaze": 0.35, "lean_in": 0.04}
-HAND_UP, HAND_SHARE, WAVING = 0.4, 0.25, 0.015
+HAND_UP, HAND_SHARE, WAVING = 0.4, 0.25, 0.011
 """Reading from which a hand is up, share of the shot that it must be, and spread of x from which it waves."""
 PALM_INSIDE = 0.07
 """Picture widths from the edge at which half of a hand can be seen."""
@@ -85,8 +85,12 @@ def gesture_of(tracks: Tracks, fps: float) -> str:
     track = {name: np.asarray(x, np.float64) for name, x in tracks.items()}
     up = smoothed(track["hand"] * in_picture(track), round(0.2 * fps)) > HAND_UP
     if up.mean() > HAND_SHARE:
-        swing = swings(track["hand_x"], fps, fast_s=0.2, slow_s=0.68)[up]
-        return "wave" if swing.std() > WAVING else "raise_hand"
+        # Where a hand is on its way up or down, its place is not well known.
+        steady = smoothed(up, round(0.28 * fps)) > 0.99
+        if not steady.any():
+            return "raise_hand"
+        palm = np.where(steady, track["hand_x"], np.median(track["hand_x"][steady]))
+        return "wave" if swings(palm, fps, fast_s=0.2, slow_s=0.68)[steady].std() > WAVING else "raise_hand"
     zoom = track["log_zoom"]
     turn, eyes = held(track["yaw"], fps), float(np.median(track["gaze_x"]))
     scores = {

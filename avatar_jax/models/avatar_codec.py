@@ -265,6 +265,6 @@ def compose(
 
     def clip(of_clip: tuple[FaceFields, Array, PortraitLayers]) -> Array:
         fields, pose_TZ, layers = of_clip
-        return jax.lax.map(lambda frame: compose_frame(*frame, layers, size), (fields, pose_TZ))
+        return jax.lax.map(lambda frame: compose_frame(frame[0], frame[1], layers, size), (fields, pose_TZ))
 
     return jax.lax.map(clip, (fields, pose_BTZ, layers))

@@ -88,7 +88,26 @@ class PortraitLayersNet(nn.Module):
         x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
         x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
         out = depth_to_space(nn.Dense(BLOCK * BLOCK * (len(FRONT_TO_BACK) + 3 * len(PAINTED)))(x64), BLOCK)
-        return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), HandPicture(c.hand, name="hand")(whole))
+        hand = HandPicture(c.hand, name="hand")(jnp.concatenate([whole, palette(portrait)], axis=-1))
+        return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), hand)
+
+
+def palette(portrait: Float[Array, "B S S 3"]) -> Float[Array, "B 24"]:
+    """Colours of skin and clothes: a hand and its sleeve have them. Means of eight patches of face and chest."""
+    side = portrait.shape[1]
+
+    def mean(x: float, y: float) -> Array:
+        column, row, half = round(x * side), round(y * side), side // 32
+        return portrait[:, row - half : row + half, column - half : column + half].mean((1, 2))
+
+    places = [
+        (0.45, 0.56),
+        (0.55, 0.56),
+        (0.5, 0.47),
+        *((x, y) for x in (0.35, 0.65) for y in (0.88, 0.96)),
+        (0.5, 0.94),
+    ]
+    return jnp.concatenate([mean(x, y) for x, y in places], axis=-1)
 
 
 class HandPicture(nn.Module):

@@ -78,8 +78,12 @@ class Compositor:
         places = places + wide(shift.astype(np.float32)) * self.layers.face.shape[0]
         empty = np.zeros((2, 2, 4), np.uint8)
         own = cv2.remap(
-            self.textures.get("face", empty), places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )  # fmt: skip
+            self.textures.get("face", empty),
+            np.ascontiguousarray(places[..., 0]),
+            np.ascontiguousarray(places[..., 1]),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
         share = wide(mask.astype(np.float32))[..., None]
         mixed = share * own + (1 - share) * wide(255 * paint.astype(np.float32))
         return cv2.convertScaleAbs(mixed)

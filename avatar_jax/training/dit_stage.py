@@ -143,7 +143,7 @@ class DitConfig:
 
     model: WindowConfig = field(default_factory=WindowConfig)
     loss: LossWeights = field(default_factory=LossWeights)
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3000, warmup=0.02, decay=0.45))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3400, warmup=0.02, decay=0.45))
     batch: int = 8
     seed: int = 0
     time_mean: float = 1.3

@@ -1,14 +1,14 @@
 """A folder of public weights -> the networks of a family, every file's header and key checked before any is read.
 
-    DIR/transformer      the video model, in either key layout, or what `python -m avatar_jax.weights` wrote
-    DIR/overlay          optional: safetensors laid over it (InfiniteTalk's audio adapter over Wan2.1-I2V-14B)
-    DIR/lora             optional: LoRA files, merged into it at full strength
-    DIR/blueprint        optional: another video model that makes the blueprint
-    DIR/vae              AutoencoderKLWan, diffusers layout
-    DIR/text_encoder     UMT5EncoderModel
-    DIR/tokenizer        tokenizer.json
-    DIR/image_encoder    CLIPVisionModel
-    DIR/wav2vec2         Wav2Vec2Model (families that hear)
+DIR/transformer      the video model, in either key layout, or what `python -m avatar_jax.weights` wrote
+DIR/overlay          optional: safetensors laid over it (InfiniteTalk's audio adapter over Wan2.1-I2V-14B)
+DIR/lora             optional: LoRA files, merged into it at full strength
+DIR/blueprint        optional: another video model that makes the blueprint
+DIR/vae              AutoencoderKLWan, diffusers layout
+DIR/text_encoder     UMT5EncoderModel
+DIR/tokenizer        tokenizer.json
+DIR/image_encoder    CLIPVisionModel
+DIR/wav2vec2         Wav2Vec2Model (families that hear)
 """
 
 from collections.abc import Callable

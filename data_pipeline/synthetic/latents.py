@@ -65,7 +65,7 @@ def face_points(clip: Clip) -> np.ndarray:
     marks = render.landmarks(clip.identity)
     points = np.array([marks["mouth"][:2], marks["eye_l"][:2], marks["eye_r"][:2]], np.float32)
     left, top, right, bottom = FACE_WINDOW
-    return (points - np.float32([left, top])) / np.float32([right - left, bottom - top])
+    return (points - np.array([left, top], np.float32)) / np.array([right - left, bottom - top], np.float32)
 
 
 def clip_record(clip: Clip) -> dict[str, np.ndarray | str]:
