@@ -23,7 +23,7 @@ $(VENV)/.all: requirements.all.lock | $(VENV)/bin/uv
 
 demo: $(VENV)/.core
 	$(PY) sample.py --image docs/demo/portrait.png --audio docs/demo/speech.wav \
-	  --prompt "cheerful and excited, then calm; slowly push in" --out out/demo
+	  --prompt "cheerful and excited, then calm and waves; slowly push in" --out out/demo
 
 test: $(VENV)/.all
 	$(PY) -m pytest -n 2

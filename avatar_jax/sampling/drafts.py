@@ -49,8 +49,9 @@ class Tee:
 
     def through(self, latents: np.ndarray):
         for start in range(0, len(latents), self.chunk):
-            frames = list(self.pictures.decode(latents[start : start + self.chunk], SIZE))
-            self.parts.append(self.pictures.read(frames))
+            part = latents[start : start + self.chunk]
+            frames = list(self.pictures.decode(part, SIZE))
+            self.parts.append(self.pictures.read(self.pictures.views(part) if self.pictures.photograph else frames))
             yield from frames
 
     def readings(self) -> Readings:

@@ -10,7 +10,6 @@ import numpy as np
 
 from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.audio_encoder import FEATURE_RATE
-from avatar_jax.models.portrait_layers import SIZE
 from avatar_jax.models.reader import READINGS, SPREAD
 from avatar_jax.sampling.keyframes import FrameScores
 from avatar_jax.sampling.pictures import Pictures
@@ -81,7 +80,7 @@ def inspect(
     """For every (sub-clip, its latents): its score, and [2, n] the mouth opening seen and heard at the frames read."""
     places = [np.arange(config.every // 2, segment.length, config.every) for segment, _ in clips]
     latents = (made[i] for (_, made), where in zip(clips, places, strict=True) for i in where)
-    readings = pictures.read(pictures.decode(latents, SIZE))
+    readings = pictures.read(pictures.views(latents))
     found, start = [], 0
     for (segment, _), where in zip(clips, places, strict=True):
         rows = slice(start, start + len(where))

@@ -1,6 +1,6 @@
 """Latents to pictures, in chunks of one shape, and what the gate's reader sees in them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,6 +16,8 @@ from avatar_jax.models.avatar_codec import AvatarCodec, FaceFields, unpack
 from avatar_jax.models.portrait_layers import SIZE, PortraitLayers
 from avatar_jax.models.reader import Reader
 from avatar_jax.sampling.compositor import Compositor
+from avatar_jax.sampling.photograph import PhotoCompositor, study
+from avatar_jax.sampling.photograph_twin import load_twin
 
 CHUNK = 8
 """Frames decoded per call: a stream of any length needs one compilation and little memory."""
@@ -53,22 +55,36 @@ class Pictures:
     source: np.ndarray
     """uint8: the portrait whose pixels the video is made of; `source_for` gives it."""
     size: int
+    photograph: bool = False
 
     @cached_property
     def seen(self) -> np.ndarray:
-        """The portrait as the codec's networks see it, [-1, 1]."""
+        """The portrait, or the stand-in of a photograph, as the codec's networks see it, [-1, 1]."""
+        if self.photograph:
+            return load_twin().seen
         return to_unit(cv2.resize(self.source, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
 
     @cached_property
-    def compositors(self) -> dict[int, Compositor]:
+    def compositors(self) -> Mapping[int, Compositor | PhotoCompositor]:
         """By the side of the picture: the video's, and a small one for the reader."""
+        if self.photograph:
+            material = study(self.source)
+            return {side: PhotoCompositor(material, side) for side in (SIZE, self.size)}
         small, whole = (_take_apart(self.codec, self.codec_params, x) for x in (self.seen, to_unit(self.source)))
         return {SIZE: Compositor(small, SIZE), self.size: Compositor(whole, self.size)}
 
     def decode(self, latents: Iterable[np.ndarray], size: int | None = None) -> Iterator[np.ndarray]:
         """Frames uint8 [size, size, 3], one for every latent [P, C], at the video's size or at SIZE."""
-        compositor, small = self.compositors[size or self.size], self.compositors[SIZE].layers
-        stream = iter(latents)
+        return self.composed(latents, self.compositors[size or self.size])
+
+    def views(self, latents: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """`decode` at SIZE for the reader, which knows drawings: of a photograph it sees the stand-in."""
+        own = self.compositors[SIZE]
+        return self.composed(latents, Compositor(own.layers, SIZE) if self.photograph else own)
+
+    def composed(self, latents: Iterable[np.ndarray], compositor: Compositor | PhotoCompositor) -> Iterator[np.ndarray]:
+        """Frames of the latents' decoded fields."""
+        small, stream = self.compositors[SIZE].layers, iter(latents)
         with ThreadPoolExecutor(THREADS) as pool:
             while chunk := list(islice(stream, CHUNK)):
                 batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk))).astype(np.float32)
@@ -82,6 +98,8 @@ class Pictures:
 
     def portrait(self) -> np.ndarray:
         """The portrait at SIZE, for the reader."""
+        if self.photograph:
+            return np.round(127.5 * (self.seen + 1)).astype(np.uint8)
         return cv2.resize(self.source, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 

@@ -23,6 +23,7 @@ from avatar_jax.sampling.folder import (
 )
 from avatar_jax.sampling.insertion import insert_frames, plan_insertion
 from avatar_jax.sampling.keyframes import select_keyframes
+from avatar_jax.sampling.photograph import noted
 from avatar_jax.sampling.report import FrameWatch, Stopwatch, plain, progress_bar, versions
 from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
 from avatar_jax.sampling.seams import part_of, repair_seams
@@ -62,7 +63,7 @@ def generate(
     """
     began = time.perf_counter()
     finder = face_finder(models.reader, models.reader_params)
-    prepared = prepare(inputs or decode(request), request.prompt, models.director, finder)
+    prepared = noted(prepare(inputs or decode(request), request.prompt, models.director, finder))
     made_from = fingerprint_of(request, prepared, models, config)
     fingerprint = hash_of(made_from)
     folder = OutputFolder(request.out)

@@ -17,6 +17,7 @@ from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
 from avatar_jax.sampling.folder import (
     OutputFolder,
 )
+from avatar_jax.sampling.photograph import is_photograph
 from avatar_jax.sampling.pictures import Pictures, source_for
 from avatar_jax.sampling.report import Stopwatch
 from avatar_jax.sampling.request import MODEL_FPS, Director, Prepared, Request
@@ -79,7 +80,10 @@ def begin(
     )
     framing = prepared.framing
     source = source_for(framing.portrait, config.size)
-    pictures = Pictures(models.codec, models.codec_params, models.reader, models.reader_params, source, config.size)
+    photograph = is_photograph(framing.portrait)
+    pictures = Pictures(
+        models.codec, models.codec_params, models.reader, models.reader_params, source, config.size, photograph
+    )
     return Work(
         config,
         folder,

@@ -29,6 +29,8 @@ from avatar_jax.weights.reader import Source, open_source, read_config, read_jso
 from avatar_jax.weights.ship import WeightsError
 from avatar_jax.weights.stream import Progress, dtype_of, stream
 
+RESTORE_GB = 1
+"""Most that is read and not yet placed while a converted folder is opened."""
 Watch = Callable[[int], Progress]
 """Given the bytes of all tensors to come, what to tell of each."""
 
@@ -98,7 +100,9 @@ def target_of(part: Part, request: Request, config: dict[str, Any]) -> Target:
     """The model that a config.json describes; one that makes no sense for the family is a user's mistake."""
     try:
         return part.target(config)
-    except (KeyError, TypeError, AttributeError, AssertionError, ArithmeticError) as error:
+    except WeightsError:
+        raise
+    except (KeyError, TypeError, AttributeError, AssertionError, ArithmeticError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         got = f"config.json of {request.source} ({type(error).__name__}: {reason})"
         rule, fix = f"a model of {request.family}", "give the folder of that model, or another --family"
@@ -227,8 +231,10 @@ def restore(request: Request, mesh: Mesh) -> Loaded:
             dtype = dtype_of(path, target, np.dtype(record["dtype"]))
             name = f"{part.name}/{path}" if part.name else path
             layout[name] = jax.ShapeDtypeStruct(shape, dtype, sharding=shardings[path])
-    with ocp.StandardCheckpointer() as checkpointer:
-        params = checkpointer.restore(folder, unflatten_dict(layout, sep="/"))
+    # Without a bound, all of the model would be in flight beside its destination.
+    handler = ocp.StandardCheckpointHandler(restore_concurrent_gb=RESTORE_GB)
+    with ocp.Checkpointer(handler) as checkpointer:
+        params = checkpointer.restore(folder, args=ocp.args.StandardRestore(unflatten_dict(layout, sep="/")))
     return Loaded(params, record["configs"], ())
 
 

@@ -74,9 +74,16 @@ def untrained_models() -> Models:
 def write_weights(folder: Path) -> Path:
     """A folder for --weights."""
     models = untrained_models()
-    files = {"audio": "audio", "codec": "codec", "gate": "reader", "dit": "window"}
-    for name, part in files.items():
-        ship.export(getattr(models, f"{part}_params"), folder / f"{name}.safetensors", {})
+    codec = dict(models.codec_params)
+    parts = {
+        "audio": models.audio_params,
+        "layers": codec.pop("layers"),
+        "codec": codec,
+        "gate": models.reader_params,
+        "dit": models.window_params,
+    }
+    for name, params in parts.items():
+        ship.export(params, folder / f"{name}.safetensors", {})
     return folder
 
 

@@ -80,7 +80,7 @@ def test_an_output_that_cannot_be_written_is_told(toy: None, tmp_path: Path, cap
 
 
 def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    arguments = ["--config", "configs/embedded.py", "--out", str(tmp_path), "--stage", "codec", f"--data={tmp_path}"]
+    arguments = ["--config", "configs/embedded.py", "--out", str(tmp_path), "--stage", "gate", f"--data={tmp_path}"]
     assert train.main(arguments) == 2
     assert "data_pipeline" in capsys.readouterr().err
 
