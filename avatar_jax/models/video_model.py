@@ -1,0 +1,96 @@
+"""A public video model as one function: noisy latents and everything known about them -> the flow's velocity.
+
+Wan's three ways of being told what a video shows meet here: known frames beside the noise (four mask channels and the
+frames' latents, image-to-video), tokens of pictures, and sound through the family's audio projector.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+from avatar_jax.models.audio_projector import AudioProjector, AudioProjectorConfig, frame_windows
+from avatar_jax.models.dit import DiT, DiTConfig
+from avatar_jax.nn.patch import grid_positions, patchify, unpatchify
+
+PATCH = 2
+"""Side of a patch in latents."""
+MASK_CHANNELS = 4
+"""Of the known frames: one for each video frame of a latent."""
+
+
+@dataclass(frozen=True)
+class VideoModelConfig:
+    """A denoiser and, where it hears, its audio projector."""
+
+    dit: DiTConfig
+    audio: AudioProjectorConfig | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return self.dit.out_channels // PATCH**2
+
+    @property
+    def sees_frames(self) -> bool:
+        """Whether known frames stand beside the noise."""
+        return self.dit.in_channels != self.dit.out_channels
+
+    @property
+    def pictures(self) -> int:
+        """Pictures whose tokens it reads: none, the first, or the first and the last."""
+        if self.dit.image_width is None:
+            return 0
+        return 1 if self.dit.image_tokens is None else 2
+
+
+class VideoConditions(struct.PyTreeNode):
+    """What the model is given about B windows of T latents of h x w cells; None where it has no such input."""
+
+    text_BSLE: Float[Array, "B S L E"]
+    """One prompt for each shot, zero after its end."""
+    shares_BTS: Float[Array, "B T S"]
+    known_BTHWC: Float[Array, "B T H W C"] | None = None
+    """Mask channels, then the latents of a video whose unknown frames are grey."""
+    image_BIE: Float[Array, "B I E"] | None = None
+    audio_BTUM: Float[Array, "B T U M"] | None = None
+
+
+def audio_tokens(config: VideoModelConfig, params: Any, heard_BFLC: Float[Array, "B F L C"]) -> jax.Array:
+    """Audio tokens [B, T, U, M] of 1 + stride (T - 1) video frames, from their features and those of the two frames
+    (half a window) on either side. Zeros stand for no sound given."""
+    audio = config.audio
+    assert audio is not None
+    side = audio.window // 2
+    windows_BFWLC = frame_windows(heard_BFLC, audio.window)[:, side : heard_BFLC.shape[1] - side]
+    return cast(jax.Array, AudioProjector(audio).apply({"params": params["audio_projector"]}, windows_BFWLC))
+
+
+def velocity(
+    config: VideoModelConfig,
+    params: Any,
+    x_BTHWC: Float[Array, "B T H W C"],
+    t: Float[Array, "B"],
+    cond: VideoConditions,
+    audio_gain: float = 1.0,
+) -> Float[Array, "B T H W C"]:
+    """noise - data at these noise levels, float32."""
+    B, T, H, W, _ = x_BTHWC.shape
+    known = [] if cond.known_BTHWC is None else [cond.known_BTHWC]
+    x_BTPC = patchify(jnp.concatenate([x_BTHWC, *known], axis=-1), PATCH)
+    times_BT = jnp.broadcast_to(jnp.arange(T, dtype=jnp.float32), (B, T))
+    y_BTPC = DiT(config.dit).apply(
+        {"params": params["dit"]},
+        x_BTPC,
+        t,
+        grid_positions(times_BT, H // PATCH, W // PATCH),
+        cond.text_BSLE,
+        cond.shares_BTS,
+        cond.audio_BTUM,
+        cond.image_BIE,
+        audio_gain,
+    )
+    return unpatchify(cast(jax.Array, y_BTPC), H // PATCH, PATCH)
