@@ -1,6 +1,6 @@
 """The embedded avatar: six small networks that make a talking portrait on two CPU cores.
 
-    make train-embedded                                   everything, data included, about 90 minutes on two cores
+    make train-embedded                                   all, data included; stages alone about 145 CPU-minutes
     python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
     python train.py --config configs/embedded.py --out runs/embedded --stage dit   one of them
 

@@ -7,7 +7,7 @@
     python -m data_pipeline synthetic --what clips   --out data/clips --count 100 --seconds 3,6
     python -m data_pipeline synthetic --what preview --out out/preview --count 3
 
-stills: posed frames of many characters, for the codec and the readers. audio: labelled speech, for the audio encoder.
+stills: posed frames of many characters, for the gate's reader. audio: labelled speech, for the audio encoder.
 latents: encoded clips with audio features and storylines, for the generator; needs the trained codec and audio
 encoder. clips: sound, states and storylines without encoding. preview: contact sheets and videos with sound.
 Runs go on where they were stopped. Exit status: 0, 2 for a mistake in the request.

@@ -24,8 +24,6 @@ BACKGROUND_PAN, BODY_SWAY = 0.7, 0.35
 
 LAYERS_DRAWN = ("background", "back", "body", "head", "face")
 """What a portrait is taken apart into, back to front; `back` is the hair behind the body, which moves as the head."""
-MOVES_AS = (0, 2, 1, 2, 3)
-"""For each of LAYERS_DRAWN the layer of LAYERS whose transform it has."""
 FACE_WINDOW = (0.25, 0.25, 0.75, 0.75)
 """Left, top, right, bottom of the part of the portrait that holds all of the face layer."""
 

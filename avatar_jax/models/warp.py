@@ -1,4 +1,4 @@
-"""Warps of pictures: bilinear sampling and the arithmetic of similarity transforms.
+"""Warps of pictures: bilinear sampling, and folding blocks of cells into channels and back.
 
 Coordinates are in picture widths, x to the right, y down; the picture covers [0, 1] and the centre of pixel i lies
 at (i + 0.5) / size. A similarity is (a, b, x, y) as in `avatar_jax.models.pose`.
@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 
 Image = Float[Array, "H W C"]
 Points = Float[Array, "*shape 2"]
-Similarity = Float[Array, "*shape 4"]
 
 
 def grid(size: int, low: float = 0.0, high: float = 1.0) -> Float[Array, "S S 2"]:
@@ -51,13 +50,6 @@ def sample(image_HWC: Image, points: Points) -> Float[Array, "*shape C"]:
 
 sample_batch = jax.vmap(sample)
 """`sample` over a leading axis of both arguments: picture i is read at points i."""
-
-
-def chain(outer: Similarity, inner: Similarity) -> Similarity:
-    """The similarity that applies `inner` first, then `outer` (broadcast against each other)."""
-    a, b, x, y = (outer[..., i] for i in range(4))
-    c, d, u, v = (inner[..., i] for i in range(4))
-    return jnp.stack([a * c - b * d, a * d + b * c, a * u - b * v + x, b * u + a * v + y], axis=-1)
 
 
 def space_to_depth(x: Float[Array, "B H W C"], block: int) -> Float[Array, "B h w D"]:

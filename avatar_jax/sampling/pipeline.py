@@ -1,6 +1,5 @@
 """One request, one way through: director, blueprint, key frames, sub-clips, seams, insertion, video."""
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from avatar_jax.sampling.folder import (
 from avatar_jax.sampling.insertion import insert_frames, plan_insertion
 from avatar_jax.sampling.keyframes import select_keyframes
 from avatar_jax.sampling.photograph import noted
-from avatar_jax.sampling.report import FrameWatch, Stopwatch, plain, progress_bar, versions
+from avatar_jax.sampling.report import FrameWatch, Stopwatch, cost, origin, plain, progress_bar
 from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
 from avatar_jax.sampling.seams import part_of, repair_seams
 from avatar_jax.sampling.segments import Segment, assemble, plan_segments
@@ -108,7 +107,6 @@ def generate(
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
 
     seconds = float(timeline.seconds)
-    took = time.perf_counter() - began
     report = {
         "frames": timeline.frames,
         "fps": str(timeline.fps),
@@ -120,23 +118,11 @@ def generate(
         "portrait": {"framing": prepared.framing.how, "warning": prepared.framing.warning},
         "key_frames": keyframe_report(keyframes),
         "segments": [clip.as_dict() for clip in clips],
-        "timings_s": {**watch.seconds, "all": round(took, 3)},
-        "seconds_per_video_second": round(took / seconds, 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "devices": [str(device.device_kind) for device in mesh.devices.ravel()],
+        **cost(watch, time.perf_counter() - began, seconds, mesh),
     }
     write_json(folder.path / "report.json", report)
-    manifest = {
-        "fingerprint": fingerprint,
-        "inputs": made_from,
-        "prompt": request.prompt,
-        "config": plain(config),
-        "redone": redone,
-        "mesh": dict(mesh.shape),
-        "video_sha256": sha256(folder.path / "video.mp4"),
-        "versions": versions(),
-    }
-    write_json(folder.path / "manifest.json", manifest)
+    note = {"fingerprint": fingerprint, "inputs": made_from, "prompt": request.prompt, "redone": redone}
+    write_json(folder.path / "manifest.json", note | origin(config, mesh, sha256(folder.path / "video.mp4")))
     return report
 
 

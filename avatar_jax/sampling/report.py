@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from avatar_jax.diffusion.guidance import Guidance
@@ -108,6 +110,26 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def cost(watch: Stopwatch, took: float, seconds: float, mesh: Mesh) -> dict[str, Any]:
+    """What `took` seconds of work on `mesh` for `seconds` of video cost: a part of report.json."""
+    return {
+        "timings_s": {**watch.seconds, "all": round(took, 3)},
+        "seconds_per_video_second": round(took / seconds, 3),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "devices": [str(device.device_kind) for device in mesh.devices.ravel()],
+    }
+
+
+def origin(config: Any, mesh: Mesh, video_sha256: str) -> dict[str, Any]:
+    """How a video was made and which file it is: a part of manifest.json."""
+    return {
+        "config": plain(config),
+        "mesh": dict(mesh.shape),
+        "video_sha256": video_sha256,
+        "versions": versions(),
+    }
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Rendered stills on disk, the training data of the codec and of the readers.
+"""Rendered stills on disk, the training data of the gate's reader.
 
 A folder holds memory-mapped arrays, one row per identity: `portraits.npy` [N, 128, 128, 3] and `frames.npy`
 [N, K, 128, 128, 3] (uint8), `states.npy` [N, K, S] (the renderer's state of each frame; `columns.json` names the
@@ -72,13 +72,7 @@ class Stills:
 
     def held_out_batches(self, size: int, each: int) -> list[dict[str, np.ndarray]]:
         """The held-out identities, `each` first frames of every one, in batches of `size` frames."""
-        return self._fixed(np.arange(len(self), len(self.portraits)), size, each)
-
-    def training_batches(self, size: int, each: int, identities: int = 128) -> list[dict[str, np.ndarray]]:
-        """The first training identities in the same form, to measure statistics on."""
-        return self._fixed(np.arange(min(identities, len(self))), size, each)
-
-    def _fixed(self, identities: np.ndarray, size: int, each: int) -> list[dict[str, np.ndarray]]:
+        identities = np.arange(len(self), len(self.portraits))
         rows, columns = np.repeat(identities, each), np.tile(np.arange(each), len(identities))
         return [self.gather(rows[i : i + size], columns[i : i + size]) for i in range(0, len(rows), size)]
 

@@ -1,4 +1,4 @@
-"""Independent frames of many characters: what the codec and the readers are trained on."""
+"""Independent frames of many characters: what the gate's reader is trained on."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -8,7 +8,7 @@ import pytest
 from avatar_jax.models import avatar_codec as ac
 from avatar_jax.models import pose as poses
 from avatar_jax.models.portrait_layers import LayersConfig
-from avatar_jax.models.warp import chain, depth_to_space, grid, sample, space_to_depth, upsample
+from avatar_jax.models.warp import depth_to_space, grid, sample, space_to_depth, upsample
 from avatar_jax.training import codec_stage
 from data_pipeline.synthetic.faces import face_batch
 
@@ -50,7 +50,7 @@ def test_sample_at_pixel_centres_is_the_picture_and_between_them_the_mean() -> N
 def test_chain_applies_the_inner_similarity_first() -> None:
     outer, inner = jnp.array([0.9, 0.2, 0.1, -0.3]), jnp.array([1.1, -0.1, 0.4, 0.2])
     point = jnp.array([0.3, 0.7])
-    both = poses.apply(chain(outer, inner), point)
+    both = poses.apply(poses.chain(outer, inner), point)
     np.testing.assert_allclose(both, poses.apply(outer, poses.apply(inner, point)), rtol=1e-5)
 
 

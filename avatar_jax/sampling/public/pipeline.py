@@ -1,6 +1,5 @@
 """The cascade on public weights: director, blueprint, key frames, sub-clips side by side, seams, video."""
 
-import resource
 import sys
 import time
 from fractions import Fraction
@@ -19,7 +18,7 @@ from avatar_jax.sampling.public.draft import choose_keyframes, draw_blueprint, k
 from avatar_jax.sampling.public.joining import Joiner, retimed
 from avatar_jax.sampling.public.scores import sharpness
 from avatar_jax.sampling.public.work import Work, begin
-from avatar_jax.sampling.report import FrameWatch, Stopwatch, plain, progress_bar, versions
+from avatar_jax.sampling.report import FrameWatch, Stopwatch, cost, origin, plain, progress_bar
 from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
 from avatar_jax.timeline import Timeline, nearest_frame
 
@@ -102,7 +101,6 @@ def generate(
             write_video(folder.path / "video.mp4", alive.through(frames), timeline.fps, timeline.frames, request.audio)
 
     seconds = float(timeline.seconds)
-    took = time.perf_counter() - began
     height, width = work.portrait.shape[:2]
     report = {
         "family": config.family,
@@ -118,23 +116,11 @@ def generate(
         "key_frames": keyframe_report(work, chosen),
         "segments": [clip_report(work, clip, redone, joiner) for clip in clips],
         "seams": [{"seconds": round(float(seam.at / work.fps), 4), "frames": seam.length} for seam in seams],
-        "timings_s": {**watch.seconds, "all": round(took, 3)},
-        "seconds_per_video_second": round(took / seconds, 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "devices": [str(device.device_kind) for device in mesh.devices.ravel()],
+        **cost(watch, time.perf_counter() - began, seconds, mesh),
     }
     write_json(folder.path / "report.json", report)
-    manifest = {
-        "fingerprint": fingerprint,
-        "inputs": made_from,
-        "prompt": request.prompt,
-        "config": plain(config),
-        "redone": redone,
-        "mesh": dict(mesh.shape),
-        "video_sha256": sha256(folder.path / "video.mp4"),
-        "versions": versions(),
-    }
-    write_json(folder.path / "manifest.json", manifest)
+    note = {"fingerprint": fingerprint, "inputs": made_from, "prompt": request.prompt, "redone": redone}
+    write_json(folder.path / "manifest.json", note | origin(config, mesh, sha256(folder.path / "video.mp4")))
     return report
 
 
