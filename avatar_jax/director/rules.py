@@ -7,67 +7,32 @@ Kling-Avatar's (arXiv 2509.09595, director); the rules are ours.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from avatar_jax.director.experts.audio import Heard, hear
-from avatar_jax.director.experts.image import look
+from avatar_jax.director.experts.image import Seen, look
 from avatar_jax.director.experts.text import Finding, Step, Wish, read_wish
-from avatar_jax.director.layout import SHORTEST, Slot, lay_out
-from avatar_jax.director.storyline import (
-    CAMERAS,
-    EMOTIONS,
-    GAZES,
-    Conflict,
-    Evidence,
-    Shot,
-    Storyline,
-    milliseconds,
-)
+from avatar_jax.director.layout import SHORTEST, Slot, Span, lay_out
+from avatar_jax.director.negative import negative_prompt
+from avatar_jax.director.notes import Notes
+from avatar_jax.director.resolution import settle
+from avatar_jax.director.scene import describe, note_experts
+from avatar_jax.director.storyline import CAMERAS, EMOTIONS, GAZES, Shot, Storyline, milliseconds
 from avatar_jax.media import Recording
 from avatar_jax.media.face import Box
 
 ASKED, LISTENING_CALM = 0.6, 0.4
 """Intensity of an emotion that the user names without an adverb, and of the calm of a listener."""
-HIGH, LOW = 1.1, -1.1
-"""Arousal above which a voice sounds excited, below which calm."""
 RESTLESS = ("excitement", "anger", "surprise", "joy")
-OPPOSITE = {
-    "calm": "excited, agitated",
-    "excitement": "bored, sleepy",
-    "confusion": "confident, certain",
-    "sadness": "smiling, laughing",
-    "surprise": "bored, indifferent",
-    "anger": "smiling, relaxed",
-    "joy": "sad, crying, angry",
-    "neutral": "exaggerated expression",
-}
-ARTEFACTS = "blurred face, distorted mouth, frozen face, flicker, extra fingers"
-MOST_RECORDS = 200
-"""Evidence, inferred fields and conflicts are listed up to here: a long wish must not bury the shots."""
-
-
-@dataclass
-class Notes:
-    """What the storyline will say about how it was made."""
-
-    evidence: dict[tuple[str, str], Evidence] = field(default_factory=dict)
-    inferred: list[str] = field(default_factory=list)
-    conflicts: dict[tuple[str, str, str], Conflict] = field(default_factory=dict)
-
-    def saw(self, expert: str, finding: str, seen_in: str) -> None:
-        if len(self.evidence) < MOST_RECORDS:
-            note = Evidence.model_validate({"expert": expert, "finding": finding[:300], "seen_in": seen_in[:300]})
-            self.evidence.setdefault((note.finding, note.seen_in), note)
-
-    def clash(self, path: str, chosen: str, rejected: str, reason: str) -> None:
-        if len(self.conflicts) < MOST_RECORDS:
-            note = Conflict(path=path, chosen=chosen[:300], rejected=rejected[:300], reason=reason)
-            self.conflicts.setdefault((path, note.chosen, note.rejected), note)
+MOOD_PIECE = 2
+"""Seconds that each side must last where a shot is cut because the voice changes."""
 
 
 def direct(
@@ -78,88 +43,192 @@ def direct(
     Raises:
       BadInput: a prompt beyond the length that is accepted; nothing else in it can be wrong.
     """
-    wish, heard, seen = read_wish(prompt), hear(recording), look(portrait, box)
-    notes = Notes()
-    slots, left_out = lay_out(wish, recording.seconds, heard.silences)
-    for lost in left_out:
-        notes.clash(lost.path, lost.chosen, lost.rejected, lost.reason)
-    shots: list[Shot] = []
-    carried: Finding | None = None
-    acted = False
-    for slot in slots:
-        emotion = _wanted("emotion", slot.step, notes, len(shots)) or carried
-        if slot.step is not None and slot.step.timing[0] != "span":
-            carried = emotion
-        actions = [f for f in _positive(slot.step, "action") if slot.acting]
-        if not actions and not acted:
-            actions = _positive(wish.steps[0], "action")
-            acted = bool(actions)
-        for part, acts in _acts(slot, actions, heard, notes, len(shots)):
-            shots += _shots(part, acts, emotion, wish, heard, notes, len(shots))
-    settings = {"character": seen.character, "background": seen.background, "style": seen.style}
-    for name, value in settings.items():
-        if name in wish.settings:
-            notes.saw("text", f"$.{name}", wish.settings[name])
-            if name != "character":
-                notes.clash(f"$.{name}", wish.settings[name], value, "the user's words win over the portrait")
-        else:
-            notes.saw("image", f"$.{name} = {value}", "palette and edges of the portrait")
-    if wish.text:
-        notes.inferred.append("$.language")
+    return write(recording, read_wish(prompt), hear(recording), look(portrait, box))
+
+
+def write(recording: Recording, wish: Wish, heard: Heard, seen: Seen) -> Storyline:
+    """The storyline of what the three experts found."""
+    plan = Plan(wish, heard, recording.seconds)
+    plan.write()
+    scene = describe(wish, seen, plan.notes)
+    note_experts(recording, heard, seen, plan.notes)
+    shots = [
+        shot.model_copy(update={"negative_prompt": negative_prompt(shot, scene["style"], banned)})
+        for shot, banned in zip(settle(plan.shots, seen, plan.notes), plan.banned, strict=True)
+    ]
     return Storyline.model_validate(
         {
             "sound": {"samples": recording.samples, "sample_rate": recording.sample_rate},
-            "language": wish.language,
             "wish": wish.text,
-            **settings,
-            **wish.settings,
+            **scene,
             "shots": shots,
-            "evidence": list(notes.evidence.values()),
-            "inferred": notes.inferred[:MOST_RECORDS],
-            "conflicts": list(notes.conflicts.values()),
+            **plan.notes.records(),
         }
     )
 
 
-def _positive(step: Step | None, kind: str) -> list[Finding]:
-    return [] if step is None else [f for f in step.findings if f.kind == kind and not f.negated]
+@dataclass
+class Plan:
+    """The shots as they grow, with what the user forbade in each."""
+
+    wish: Wish
+    heard: Heard
+    seconds: Fraction
+    notes: Notes = field(default_factory=Notes)
+    shots: list[Shot] = field(default_factory=list)
+    banned: list[list[str]] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """JSON path of the shot that comes next."""
+        return f"$.shots[{len(self.shots)}]"
+
+    def write(self) -> None:
+        """All shots, in order."""
+        self.spread()
+        slots, left_out = lay_out(self.wish, self.seconds, self.heard.silences)
+        for lost in left_out:
+            self.notes.clash(lost.path, lost.chosen, lost.rejected, lost.reason)
+        moods = self.heard.moods(self.seconds)
+        carried: Finding | None = None
+        acted = False
+        for slot in slots:
+            emotion = self.wanted("emotion", slot.step) or carried
+            if slot.step is not None and slot.step.timing[0] not in ("span", "for") and not slot.asked:
+                carried = emotion
+            actions = [f for f in _positive(slot.step, "action") if slot.acting]
+            if not actions and not acted:
+                actions = _positive(self.wish.steps[0], "action")
+                acted = bool(actions)
+            emotion = emotion or self.wanted("emotion", self.wish.steps[0])
+            self.note_length(slot)
+            for part in _by_mood(slot, moods) if emotion is None else [slot]:
+                for piece, action in self.acts(part, actions if part.start == slot.start else []):
+                    self.add(piece, slot, action, emotion)
+
+    def spread(self) -> None:
+        """A camera move that the user wants longer than the recording belongs to the whole of it."""
+        whole, *later = self.wish.steps
+        endless = [s for s in later if s.timing[0] == "for" and s.timing[2] >= self.seconds and _only_camera(s)]
+        for step in endless:
+            length = f"{float(self.seconds):.3f} s"
+            rejected = f"{step.timing[2]:g} s: {step.seen_in}"
+            self.notes.clash(f"{self.path}.camera", length, rejected, f"the recording lasts {length}")
+        whole = replace(whole, findings=[*whole.findings, *(f for step in endless for f in step.findings)])
+        self.wish = replace(self.wish, steps=[whole, *(step for step in later if step not in endless)])
+
+    def wanted(self, kind: str, step: Step | None) -> Finding | None:
+        """The first thing of its kind that a step asks for; a second, different one is a recorded conflict."""
+        found = _positive(step, kind)
+        for other in found[1:]:
+            reason = "two at once cannot be shown; the first named is"
+            self.notes.clash(f"{self.path}.{kind}", found[0].value, other.value, reason)
+        return found[0] if found else None
+
+    def either(self, kind: str, step: Step | None) -> Finding | None:
+        """What a step asks for, or else what is asked for the whole video."""
+        return self.wanted(kind, step) or self.wanted(kind, self.wish.steps[0])
+
+    def note_length(self, slot: Slot) -> None:
+        """A step that the user wanted longer than it can be."""
+        if slot.step is None or slot.asked <= slot.end - slot.start + SHORTEST:
+            return
+        kind = "camera" if _positive(slot.step, "camera") else "emotion"
+        left = float(slot.end - slot.start)
+        reason = f"the recording lasts {float(self.seconds):.3f} s, {left:.3f} s are left for it"
+        rejected = f"{float(slot.asked):g} s: {slot.step.seen_in}"
+        self.notes.clash(f"{self.path}.{kind}", f"{left:.3f} s", rejected, reason)
+
+    def acts(self, slot: Slot, actions: list[Finding]) -> list[tuple[Slot, Finding | None]]:
+        """The slot, in equal parts where it holds several actions; too short for an action, it loses it."""
+        if not actions:
+            return [(slot, None)]
+        room = int((slot.end - slot.start) / 1)
+        if room == 0:
+            length = f"the shot lasts {float(slot.end - slot.start):.2f} s; an action takes 1 s"
+            for action in actions:
+                self.notes.clash(f"{self.path}.action", "none", action.value, length)
+            return [(slot, None)]
+        for action in actions[room:]:
+            self.notes.clash(f"{self.path}.action", "left out", action.value, "one action takes a second")
+        actions = actions[:room]
+        edges = [slot.start + (slot.end - slot.start) * k / len(actions) for k in range(len(actions) + 1)]
+        parts = [replace(slot, start=a, end=b) for a, b in pairwise(edges)]
+        return list(zip(parts, actions, strict=True))
+
+    def add(self, piece: Slot, slot: Slot, action: Finding | None, emotion: Finding | None) -> None:
+        """The shots of a piece of a slot: one, or more where the voice falls silent or returns in it."""
+        camera, gaze, motion = (self.either(kind, slot.step) for kind in ("camera", "gaze", "motion"))
+        sings = self.either("voice", slot.step)
+        whole = self.wish.steps[0]
+        banned = [f for step in (whole, slot.step) if step is not None for f in step.findings if f.negated]
+        pieces = list(voices(piece.start, piece.end, self.heard))
+        # The action belongs to the longest piece in which the voice is heard, or else to the longest.
+        acting = max(pieces, key=lambda p: (p[2] != "listening", p[1] - p[0]))
+        for start, end, voice in pieces:
+            told: dict[str, Any] = {"start": milliseconds(start), "end": milliseconds(end)}
+            told["voice"] = "singing" if sings and voice == "speaking" else voice
+            told |= self.feeling(emotion, banned, voice, (start, end))
+            for kind, found, known in (("camera", camera, CAMERAS), ("gaze", gaze, GAZES)):
+                if found is not None and found.value in known:
+                    told[kind] = found.value
+                    self.notes.saw("text", f"{self.path}.{kind} = {found.value}", found.seen_in)
+                else:
+                    self.notes.infer(f"{self.path}.{kind}")
+            if camera is not None and camera.value != "static":
+                # A move that goes on through several shots is shared out by their lengths.
+                over = self.seconds if camera in whole.findings else slot.end - slot.start
+                told["camera_amount"] = max(0.1, round((camera.amount or 0.5) * float((end - start) / over), 1))
+            if action is not None and (start, end, voice) == acting:
+                told["action"] = action.value
+                self.notes.saw("text", f"{self.path}.action = {action.value}", action.seen_in)
+            if motion is not None and motion.amount is not None:
+                told["motion"] = motion.amount
+                self.notes.saw("text", f"{self.path}.motion = {motion.amount}", motion.seen_in)
+            else:
+                lively = round(0.5 + 0.1 * self.heard.arousal(start, end), 1)
+                told["motion"] = 0.2 if voice == "listening" else lively
+                self.notes.infer(f"{self.path}.motion")
+            self.banned.append(
+                [f.value.replace("_", " ") for f in banned if f.kind != "emotion" or f.value in EMOTIONS]
+            )
+            self.shots.append(Shot.model_validate(told))
+
+    def feeling(self, emotion: Finding | None, banned: list[Finding], voice: str, span: Span) -> dict[str, object]:
+        """Emotion and intensity of one shot: the user's, or the listener's calm, or what the voice sounds like."""
+        sounds, path = self.heard.sounds(*span), f"{self.path}.emotion"
+        if emotion is not None:
+            self.notes.saw("text", f"{path} = {emotion.value}", emotion.seen_in)
+            if voice != "listening" and (against := contradicted(emotion.value, sounds, self.heard.pressed(*span))):
+                self.notes.clash(path, emotion.value, f"{against} (voice)", "the user's words win over the voice")
+            return {"emotion": emotion.value, "intensity": ASKED if emotion.amount is None else emotion.amount}
+        if voice == "listening":
+            self.notes.saw("rule", f"{self.path} listens: calm, mouth closed", "the voice is silent")
+            return {"emotion": "calm", "intensity": LISTENING_CALM}
+        if any(f.value == sounds for f in banned):
+            self.notes.clash(path, "neutral", f"{sounds} (voice)", "the user does not want it")
+            sounds = "neutral"
+        if sounds == "neutral":
+            self.notes.infer(path)
+        else:
+            self.notes.saw("audio", f"{path} = {sounds}", self.heard.measured(*span))
+        return {"emotion": sounds, "intensity": 0.4 if sounds != "neutral" else 0.5}
 
 
-def _wanted(kind: str, step: Step | None, notes: Notes, shot: int) -> Finding | None:
-    """The first thing of its kind that a step asks for; a second, different one is a recorded conflict."""
-    found = _positive(step, kind)
-    for other in found[1:]:
-        reason = "two at once cannot be shown; the first named is"
-        notes.clash(f"$.shots[{shot}].{kind}", found[0].value, other.value, reason)
-    return found[0] if found else None
+def contradicted(emotion: str, sounds: str, pressed: bool) -> str:
+    """What the voice sounds like where that is at odds with a wanted emotion, or ""."""
+    if (sounds == "calm" and emotion in RESTLESS) or (sounds == "excitement" and emotion == "calm"):
+        return sounds
+    return "pressed, perhaps angry" if pressed and emotion in ("joy", "calm", "sadness") else ""
 
 
-def _acts(
-    slot: Slot, actions: list[Finding], heard: Heard, notes: Notes, shot: int
-) -> list[tuple[Slot, Finding | None]]:
-    """The slot, in equal parts where it holds several actions; too short for an action, it loses it."""
-    if not actions:
-        return [(slot, None)]
-    room = int((slot.end - slot.start) / 1)
-    if room == 0:
-        length = f"the shot lasts {float(slot.end - slot.start):.2f} s; an action takes 1 s"
-        for action in actions:
-            notes.clash(f"$.shots[{shot}].action", "none", action.value, length)
-        return [(slot, None)]
-    for action in actions[room:]:
-        notes.clash(f"$.shots[{shot}].action", "left out", action.value, "one action takes a second")
-    actions = actions[:room]
-    edges = [slot.start + (slot.end - slot.start) * k / len(actions) for k in range(len(actions) + 1)]
-    return [(Slot(a, b, slot.step), action) for (a, b), action in zip(pairwise(edges), actions, strict=True)]
-
-
-def _voices(slot: Slot, heard: Heard) -> list[tuple[Fraction, Fraction, str]]:
-    """The slot cut where the voice falls silent or returns; pieces under SHORTEST join the one before."""
+def voices(start: Fraction, end: Fraction, heard: Heard) -> Iterator[tuple[Fraction, Fraction, str]]:
+    """The span cut where the voice falls silent or returns; pieces under SHORTEST join the one before."""
     voice = "singing" if heard.singing else "speaking"
-    edges = {slot.start, slot.end}
-    silences = [s for s in heard.silences if s[0] < slot.end and s[1] > slot.start]
-    for start, end in silences:
-        edges |= {t for t in (start, end) if slot.start < t < slot.end}
+    edges = {start, end}
+    silences = [s for s in heard.silences if s[0] < end and s[1] > start]
+    for edge in (t for span in silences for t in span):
+        edges |= {edge} if start < edge < end else set()
     pieces: list[tuple[Fraction, Fraction, str]] = []
     for a, b in pairwise(sorted(edges)):
         before = bisect_right(silences, a, key=lambda s: s[0]) - 1
@@ -171,87 +240,18 @@ def _voices(slot: Slot, heard: Heard) -> list[tuple[Fraction, Fraction, str]]:
             pieces[-1] = (pieces[-1][0], b, name)
         else:
             pieces.append((a, b, name))
-    return pieces
+    return iter(pieces)
 
 
-def _shots(
-    slot: Slot, action: Finding | None, emotion: Finding | None, wish: Wish, heard: Heard, notes: Notes, first: int
-) -> list[Shot]:
-    whole = wish.steps[0]
-    emotion = emotion or _wanted("emotion", whole, notes, first)
-    camera = _wanted("camera", slot.step, notes, first) or _wanted("camera", whole, notes, first)
-    gaze = _wanted("gaze", slot.step, notes, first) or _wanted("gaze", whole, notes, first)
-    motion = _wanted("motion", slot.step, notes, first) or _wanted("motion", whole, notes, first)
-    sings = _wanted("voice", whole, notes, first) or _wanted("voice", slot.step, notes, first)
-    banned = [f for step in (whole, slot.step) if step is not None for f in step.findings if f.negated]
-    pieces = _voices(slot, heard)
-    # The action belongs to the longest piece in which the voice is heard, or else to the longest.
-    acting = max(pieces, key=lambda p: (p[2] != "listening", p[1] - p[0]))
-    shots = []
-    for piece in pieces:
-        start, end, voice = piece
-        path = f"$.shots[{first + len(shots)}]"
-        fields: dict[str, object] = {"start": milliseconds(start), "end": milliseconds(end)}
-        fields["voice"] = "singing" if sings and voice == "speaking" else voice
-        fields |= _feeling(emotion, banned, voice, heard, (start, end), notes, path)
-        for kind, found, known in (("camera", camera, CAMERAS), ("gaze", gaze, GAZES)):
-            if found is not None and found.value in known:
-                fields[kind] = found.value
-                notes.saw("text", f"{path}.{kind} = {found.value}", found.seen_in)
-            else:
-                notes.inferred.append(f"{path}.{kind}")
-        if camera is not None and camera.value != "static":
-            # A move that goes on through several shots is shared out by their lengths.
-            share = float((end - start) / (slot.end - slot.start))
-            fields["camera_amount"] = max(0.1, round((camera.amount or 0.5) * share, 1))
-        if action is not None and piece == acting:
-            fields["action"] = action.value
-            notes.saw("text", f"{path}.action = {action.value}", action.seen_in)
-        if motion is not None and motion.amount is not None:
-            fields["motion"] = motion.amount
-            notes.saw("text", f"{path}.motion = {motion.amount}", motion.seen_in)
-        else:
-            fields["motion"] = 0.2 if voice == "listening" else round(0.5 + 0.1 * heard.arousal(start, end), 1)
-            notes.inferred.append(f"{path}.motion")
-        fields["negative_prompt"] = _negative(str(fields["emotion"]), voice, banned)
-        shots.append(Shot.model_validate(fields))
-    return shots
+def _positive(step: Step | None, kind: str) -> list[Finding]:
+    return [] if step is None else [f for f in step.findings if f.kind == kind and not f.negated]
 
 
-def _feeling(
-    emotion: Finding | None,
-    banned: list[Finding],
-    voice: str,
-    heard: Heard,
-    span: tuple[Fraction, Fraction],
-    notes: Notes,
-    path: str,
-) -> dict[str, object]:
-    """Emotion and intensity of one shot: the user's, or the listener's calm, or what the voice sounds like."""
-    arousal = heard.arousal(*span)
-    sounds = "excitement" if arousal > HIGH else "calm" if arousal < LOW else "neutral"
-    measured = f"arousal {arousal:+.1f}: level, pitch spread {heard.pitch_sd:.1f} st, {heard.rate:.1f} syllables/s"
-    if emotion is not None:
-        notes.saw("text", f"{path}.emotion = {emotion.value}", emotion.seen_in)
-        clash = (sounds == "calm" and emotion.value in RESTLESS) or (sounds == "excitement" and emotion.value == "calm")
-        if clash and voice != "listening":
-            notes.clash(f"{path}.emotion", emotion.value, f"{sounds} (voice)", "the user's words win over the voice")
-        return {"emotion": emotion.value, "intensity": ASKED if emotion.amount is None else emotion.amount}
-    if voice == "listening":
-        notes.saw("rule", f"{path} listens: calm, mouth closed", "the voice is silent")
-        return {"emotion": "calm", "intensity": LISTENING_CALM}
-    if any(f.value == sounds for f in banned):
-        notes.clash(f"{path}.emotion", "neutral", f"{sounds} (voice)", "the user does not want it")
-        sounds = "neutral"
-    if sounds == "neutral":
-        notes.inferred.append(f"{path}.emotion")
-    else:
-        notes.saw("audio", f"{path}.emotion = {sounds}", measured)
-    return {"emotion": sounds, "intensity": 0.4 if sounds != "neutral" else 0.5}
+def _only_camera(step: Step) -> bool:
+    return bool(_positive(step, "camera")) and all(f.kind in ("camera", "motion", "gaze") for f in step.findings)
 
 
-def _negative(emotion: str, voice: str, banned: list[Finding]) -> str:
-    """What the shot must not show: the opposite feeling, what the user forbade, a moving mouth in silence."""
-    forbidden = [f.value.replace("_", " ") for f in banned if f.kind != "emotion" or f.value in EMOTIONS]
-    still = ["talking, moving mouth"] if voice == "listening" else []
-    return ", ".join(dict.fromkeys([OPPOSITE[emotion], *forbidden, *still, ARTEFACTS]))
+def _by_mood(slot: Slot, moods: list[Fraction]) -> list[Slot]:
+    """The slot cut where the mood of the voice changes."""
+    edges = [slot.start, *(m for m in moods if slot.start + MOOD_PIECE <= m <= slot.end - MOOD_PIECE), slot.end]
+    return [replace(slot, start=a, end=b) for a, b in pairwise(edges)]

@@ -24,8 +24,9 @@ Action = Literal["none", "nod", "shake_head", "tilt_head", "raise_hand", "wave",
 Gaze = Literal["viewer", "left", "right", "up", "down"]
 Language = Literal["en", "zh", "ja", "ko", "other"]
 Voice = Literal["speaking", "singing", "listening"]
-Expert = Literal["text", "audio", "image", "rule"]
+Expert = Literal["text", "audio", "image", "rule", "model"]
 
+VOICES: tuple[str, ...] = get_args(Voice)
 EMOTIONS: tuple[str, ...] = get_args(Emotion)
 CAMERAS: tuple[str, ...] = get_args(Camera)
 ACTIONS: tuple[str, ...] = get_args(Action)
@@ -114,6 +115,8 @@ class Storyline(_Part):
 
     version: Literal[1] = 1
     sound: Sound
+    made_by: Line = Field(default="rules", description="The director that wrote it.")
+    fallback: Line = Field(default="", description="Why the rules wrote it although another director was asked.")
     language: Language = "other"
     transcript: str = Field(default="", max_length=100_000)
     wish: str = Field(default="", max_length=20_000, description="The user's words, cleaned; no longer parsed.")
@@ -146,9 +149,12 @@ class Storyline(_Part):
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
 
     def save(self, path: str | Path) -> None:
+        part = Path(path).with_name(f".{Path(path).name}.part")
         try:
-            Path(path).write_text(self.to_json(), encoding="utf-8")
+            part.write_text(self.to_json(), encoding="utf-8")
+            part.replace(path)
         except OSError as error:
+            part.unlink(missing_ok=True) if part.parent.is_dir() else None
             raise unwritable(path, error) from error
 
 

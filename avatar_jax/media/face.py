@@ -77,7 +77,8 @@ def locate_face(rgb: UInt8[np.ndarray, "H W 3"], reader: Reader | None = None) -
     return None, "centred"
 
 
-def _detect(rgb: np.ndarray) -> Box | None:
+def find_faces(rgb: UInt8[np.ndarray, "H W 3"]) -> list[Box]:
+    """All heads that OpenCV's cascades see in a photograph, the largest first."""
     scale = min(1.0, 480 / max(rgb.shape[:2]))
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     grey = cv2.equalizeHist(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
@@ -86,10 +87,15 @@ def _detect(rgb: np.ndarray) -> Box | None:
         found = _cascade(name).detectMultiScale(grey, 1.1, 5, minSize=(smallest, smallest))
         faces = [box for box in found if box[1] + box[3] / 2 < LOWEST_FACE * grey.shape[0]]
         if faces:
-            x, y, w, h = (float(v) / scale for v in max(faces, key=lambda box: box[2] * box[3]))
+            faces.sort(key=lambda box: -box[2] * box[3])
+            squares = [tuple(float(v) / scale for v in box) for box in faces]
             # The cascades' square runs from mid-forehead to the chin; a head begins at the hair line.
-            return x, y - 0.14 * h, w, 1.14 * h
-    return None
+            return [(x, y - 0.14 * h, w, 1.14 * h) for x, y, w, h in squares]
+    return []
+
+
+def _detect(rgb: np.ndarray) -> Box | None:
+    return next(iter(find_faces(rgb)), None)
 
 
 def parse_box(text: str, size: tuple[int, int]) -> Box:

@@ -9,13 +9,13 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from avatar_jax.director.experts.plain import plainly
+from avatar_jax.director.experts.settings import read_settings
 from avatar_jax.director.lexicon import (
     AFTER,
     BEFORE,
     DEGREES,
     LEXICON,
-    SETTING,
-    SETTING_FIELDS,
     SPEEDS,
     TIMINGS,
 )
@@ -25,7 +25,10 @@ LONGEST = 20_000
 """Characters of a prompt that are accepted."""
 
 Timing = tuple[str, float, float]
-"""("whole" | "start" | "then" | "end" | "half" | "at" | "span" | "last", seconds, seconds): see TIMINGS."""
+"""("whole" | "start" | "then" | "end" | "half" | "for" | "at" | "span" | "last", seconds, seconds): see TIMINGS.
+
+Of "at", "span" and "last" the numbers are when; of the others the second number is how long, 0 where nobody says."""
+_EXACT = ("at", "span", "last", "half")
 
 _SENTENCE = re.compile(r"(?<!\d)\.|\.(?!\d)|[;!?\n。！？；]+")
 _COMMA = re.compile(r"(?<!\d),|,(?!\d)|[，、]")
@@ -84,25 +87,43 @@ def clean_prompt(prompt: str) -> str:
 def read_wish(prompt: str) -> Wish:
     """Steps in the order of the text; steps[0] is the "whole" step, present even where nothing is said of it."""
     text = clean_prompt(prompt)
-    lower = text.lower().replace("’", "'")
+    said = plainly(text)
+    lower = said.lower().replace("’", "'")
     whole = Step(("whole", 0, 0))
     steps = [whole]
     for start, end in _spans(lower, _SENTENCE, 0, len(lower)):
         current = whole
         for a, b in _pieces(lower, start, end):
-            marker = _marker(lower, a, b)
-            if marker is not None:
-                current = Step(marker[0])
+            timing = _timing(lower, a, b)
+            if timing is not None and timing[0] == "rest":
+                current = whole
+            elif timing is not None:
+                current = Step(timing)
                 steps.append(current)
-            current.findings += _findings(lower, a, b)
-            current.seen_in = f"{current.seen_in} {text[a:b].strip()}".strip()[:300]
+            found = _findings(lower, a, b)
+            if not found:
+                _add_degree(current, lower[a:b])
+            current.findings += found
+            current.seen_in = f"{current.seen_in} {said[a:b].strip()}".strip()[:300]
         later = steps[1:]
         if any(step.timing[0] in ("then", "end") for step in later) and _first_is_start(whole, steps, start):
             _part_whole(whole, steps, start)
-    language = next((name for name, script in _SCRIPTS if re.search(script, lower)), "other")
-    return Wish(
-        text, language, [whole, *(s for s in steps[1:] if s.findings or s.timing[0] == "start")], _settings(text)
-    )
+    language = language_of(lower)
+    kept = [step for step in steps[1:] if step.findings or step.timing[0] == "start"]
+    return Wish(text, language, [whole, *kept], read_settings(text))
+
+
+def language_of(lower: str) -> str:
+    """The language of a lower-case text by its script: a hint, as Latin letters may be anything."""
+    return next((name for name, script in _SCRIPTS if re.search(script, lower)), "other")
+
+
+def _add_degree(step: Step, piece: str) -> None:
+    """ "Sad, but only a little": a clause that holds an adverb and nothing else belongs to what was just said."""
+    amount = next((amount for amount, pattern in DEGREES if pattern.search(piece)), None)
+    last = step.findings[-1] if step.findings else None
+    if amount is not None and len(piece) <= 30 and last is not None and last.kind == "emotion" and last.amount is None:
+        step.findings[-1] = replace(last, amount=amount)
 
 
 def _first_is_start(whole: Step, steps: list[Step], start: int) -> bool:
@@ -155,11 +176,18 @@ def _markers(text: str, a: int, b: int) -> list[tuple[Timing, int]]:
     return sorted(found, key=lambda item: item[1])
 
 
-def _marker(text: str, a: int, b: int) -> tuple[Timing, int] | None:
-    marks = _markers(text, a, b)
-    exact = [m for m in marks if m[0][0] in ("at", "span", "last", "half")]
-    # "then, at 3 s, she waves": the exact time says more than "then".
-    return (exact or marks or [None])[0]
+def _timing(text: str, a: int, b: int) -> Timing | None:
+    """When text[a:b] happens: "then, at 3 s, she waves" is at 3 s; "then sad for 2 seconds" is then, 2 s long."""
+    marks = [timing for timing, _ in _markers(text, a, b)]
+    length = next((timing[1] for timing in marks if timing[0] == "for"), 0.0)
+    first = next((timing for timing in marks if timing[0] in _EXACT), None) or next(
+        (timing for timing in marks if timing[0] != "for"), None
+    )
+    if first is None:
+        return ("for", 0.0, length) if length else None
+    if first[0] == "at" and length:
+        return "span", first[1], first[1] + length
+    return first if first[0] in _EXACT else (first[0], 0.0, length)
 
 
 def _findings(text: str, a: int, b: int) -> list[Finding]:
@@ -218,12 +246,3 @@ def _amount(kind: str, before: str, after: str) -> float | None:
             if pattern.search(words):
                 return amount
     return None
-
-
-def _settings(text: str) -> dict[str, str]:
-    """Background, style and character, where the user names them outright ("background: a library")."""
-    found = {}
-    for match in SETTING.finditer(text):
-        name, value = (match[1] or match[3]).lower(), (match[2] or match[4]).strip()
-        found.setdefault(SETTING_FIELDS.get(name, name), value)
-    return found
