@@ -5,7 +5,8 @@ Sources     transformer, vae, text_encoder, tokenizer, image_encoder      Wan-AI
                              makes the blueprint from the first picture alone, for which it was not trained
 Licence     Apache-2.0
 Memory      16.396 B parameters: 32.8 GB in bfloat16, split over `fsdp` and `tensor`; as much again for the blueprint's
-            model, which is let go before sub-clips are made; UMT5 11.4 GB, read first and let go again
+            model, which is let go before sub-clips are made; UMT5 11.4 GB, read first and let go again.
+            A window of 81 frames at 720 x 1280 has 75,600 tokens; --area=399360 is 480 x 832, with 32,760.
 
     W=weights/wan_flf2v_14b
     hf download Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers --local-dir $W
@@ -30,6 +31,7 @@ CONFIG = Public(
         family="wan_flf2v_14b",
         draft_family="wan_i2v_14b",
         fps=16,
+        area=720 * 1280,
         hold=False,
         blueprint=BlueprintConfig(solve=SolveConfig(steps=40, shift=3.0, solver="unipc", guidance=GUIDANCE)),
         clips=ClipConfig(repeat=1, solve=SOLVE),

@@ -1,0 +1,159 @@
+"""A program's cost: classes, loops times trips, kernels, and collectives behind compute."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tpu.bundles import KernelError, schedule
+from tpu.cycles import Reader, Tally, class_of
+from tpu.hlo import Instruction, Program, parse
+from tpu.kernels import Kernels
+from tpu.proof import divided, needed_gib
+from tpu.topology import parse_topology
+
+DATA = Path(__file__).parent / "data"
+TWO_LOOPS = parse((DATA / "two_loops.txt").read_text())
+V6E = parse_topology("v6e:2x4")
+GRID = [(x, y, 0) for y in range(4) for x in range(2)]
+CLOCK = V6E.chip.clock_hz
+TANH = 1845
+
+
+def whole(program: Program, kernel: Callable[[Instruction], int] = lambda _: TANH) -> Tally:
+    return Reader(program, V6E, GRID, kernel).whole()
+
+
+def test_cycles_of_a_real_program_by_hand() -> None:
+    found = whole(TWO_LOOPS)
+    # 5 steps of 6 layers, each one product of 5120 cycles and a slice of 3988; a slice of 2120 in every step.
+    assert found.cycles["matmul"] == 30 * 5120
+    assert found.cycles["slice"] == 30 * 3988 + 5 * 2120
+    assert found.cycles["elementwise"] == 5 * (6981 + 2157 + 7757) + 2120
+    assert found.cycles["copy"] == 5 * 2163
+    assert found.kernels == {"my_tanh": 30 * TANH}
+    assert found.unknown == []
+
+
+def test_steps_and_layers_are_told_apart() -> None:
+    step, layer, once = divided(whole(TWO_LOOPS), steps=5, layers=6)
+    assert step.cycles["matmul"] == 6 * 5120 and layer.cycles["matmul"] == 5120
+    assert layer.kernels == {"my_tanh": TANH}
+    assert once.cycles["matmul"] == 0 and once.cycles["elementwise"] == 2120
+    assert step.seconds(CLOCK) * 5 + once.seconds(CLOCK) == pytest.approx(whole(TWO_LOOPS).seconds(CLOCK))
+
+
+def test_two_layers_in_one_round_are_two_layers() -> None:
+    layer = divided(whole(TWO_LOOPS), steps=5, layers=12)[1]
+    assert layer.cycles["matmul"] == 5120 / 2
+
+
+def test_leaving_a_kernel_out_changes_the_step() -> None:
+    with_kernel, without = (divided(whole(TWO_LOOPS, k), 5, 6)[0] for k in (lambda _: TANH, lambda _: 0))
+    assert with_kernel.seconds(CLOCK) - without.seconds(CLOCK) == pytest.approx(6 * TANH / CLOCK)
+
+
+def test_synchronous_collectives_are_waited_for() -> None:
+    found = whole(TWO_LOOPS).moved
+    # Shards of 0.5 MB to a square of four chips, 30 times.
+    assert found["all-gather"].bytes == 30 * 4 * 524288
+    assert found["all-gather"].seconds == pytest.approx(30 * 3 * 524288 / (2 * 90e9))
+    assert found["all-gather"].waited == pytest.approx(found["all-gather"].seconds)
+
+
+def flying(cycles: int) -> str:
+    """A gather of 90 MB to a square, one chip's part at a time, with compute of `cycles` behind it."""
+    return f"""
+ENTRY %main (p: bf16[45000000]) -> bf16[180000000] {{
+  %p = bf16[45000000] parameter(0)
+  %start = (bf16[45000000], bf16[180000000]) all-gather-start(%p), replica_groups={{{{0,1,2,3}},{{4,5,6,7}}}}
+  %busy = bf16[45000000] add(%p, %p), backend_config={{"estimated_cycles":"{cycles}"}}
+  %done = bf16[180000000] all-gather-done(%start)
+  ROOT %r = bf16[180000000] add(%done, %done), backend_config={{"estimated_cycles":"5"}}
+}}
+"""
+
+
+@pytest.mark.parametrize(("share", "waited"), [(0.0, 1.0), (0.25, 0.75), (1.0, 0.0), (3.0, 0.0)])
+def test_compute_between_start_and_done_hides_a_collective(share: float, waited: float) -> None:
+    needed = 3 * 90e6 / (2 * 90e9)
+    found = whole(parse(flying(round(share * needed * CLOCK))))
+    assert found.moved["all-gather"].seconds == pytest.approx(needed)
+    assert found.moved["all-gather"].waited == pytest.approx(waited * needed, abs=1e-9)
+
+
+def test_two_collectives_share_the_links() -> None:
+    first = next(line for line in flying(0).splitlines() if "%start" in line)
+    text = flying(0).replace(first, first + "\n" + first.replace("%start", "%start2"))
+    text = text.replace("  ROOT", "  %done2 = bf16[180000000] all-gather-done(%start2)\n  ROOT")
+    assert whole(parse(text)).waited == pytest.approx(2 * 3 * 90e6 / (2 * 90e9))
+
+
+CLASSES = """
+%mm (a: bf16[8,8]) -> bf16[8,8] {
+  %a = bf16[8,8] parameter(0)
+  %t = bf16[8,8] transpose(%a), dimensions={1,0}
+  ROOT %c = bf16[8,8] convolution(%t, %a), dim_labels=bf_io->bf
+}
+
+%moved (a: bf16[8,8]) -> f32[8,8] {
+  %a = bf16[8,8] parameter(0)
+  %k = bf16[8,8] copy(%a)
+  ROOT %v = f32[8,8] convert(%k)
+}
+
+%wide (a: bf16[8,8]) -> bf16[16,8] {
+  %a = bf16[8,8] parameter(0)
+  %z = bf16[] constant(0)
+  ROOT %q = bf16[16,8] pad(%a, %z), padding=0_8x0_0
+}
+
+%cut (a: bf16[8,8]) -> bf16[4,8] {
+  %a = bf16[8,8] parameter(0)
+  ROOT %s = bf16[4,8] slice(%a), slice={[0:4], [0:8]}
+}
+
+%sum (a: bf16[8,8]) -> bf16[8,8] {
+  %a = bf16[8,8] parameter(0)
+  %k = bf16[8,8] copy(%a)
+  ROOT %s = bf16[8,8] add(%k, %a)
+}
+
+ENTRY %main (a: bf16[8,8]) -> bf16[8,8] {
+  %a = bf16[8,8] parameter(0)
+  %matmul = bf16[8,8] fusion(%a), kind=kOutput, calls=%mm
+  %copy = f32[8,8] fusion(%a), kind=kLoop, calls=%moved
+  %padding = bf16[16,8] fusion(%a), kind=kLoop, calls=%wide
+  %slice = bf16[4,8] fusion(%a), kind=kLoop, calls=%cut
+  ROOT %elementwise = bf16[8,8] fusion(%a), kind=kLoop, calls=%sum
+}
+"""
+
+
+def test_classes() -> None:
+    program = parse(CLASSES)
+    for found in program.computations["main"].instructions[1:]:
+        assert class_of(program, found) == found.name
+
+
+def test_kernels_are_found_by_name_and_by_their_twins(tmp_path: Path) -> None:
+    text = (DATA / "tanh_final_bundles.txt").read_text()
+    (tmp_path / "123-my_tanh.1-71-final_bundles.txt").write_text(text)
+    (tmp_path / "123-my_tanh.1-70-schedule-analysis_final_bundles.txt").write_text("none")
+    kernels = Kernels(TWO_LOOPS, tmp_path)
+    assert whole(TWO_LOOPS, kernels).kernels["my_tanh"] == 30 * schedule(text).cycles
+    renamed = parse((DATA / "two_loops.txt").read_text().replace("%my_tanh.1", "%my_tanh.2"))
+    with pytest.raises(KernelError, match="no schedule of my_tanh"):
+        whole(renamed, Kernels(renamed, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("message", "gib"),
+    [
+        ("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 40.50G of 31.25G hbm. Exceeded ...", 40.5),
+        ("RESOURCE_EXHAUSTED: ... memory required for HLO temporaries (512.0M) exceeds available HBM (15.75G).", 0.5),
+        ("INTERNAL: Mosaic failed to compile TPU kernel", None),
+    ],
+)
+def test_needed_memory_is_read_from_the_refusal(message: str, gib: float | None) -> None:
+    assert needed_gib(message) == gib
