@@ -2,26 +2,31 @@
 
     python sample.py --image P --audio A [--prompt T | --storyline S.json] --out DIR
         [--fps 25] [--face x,y,w,h] [--seed N] [--mesh data=4,seq=2] [--weights DIR] [--dotted.override=value]
-    python sample.py --jobs jobs.jsonl --out DIR          many videos; run again to go on
+    python sample.py --jobs jobs.jsonl --out DIR          many videos, on any number of hosts; run again to go on
     python sample.py ... --out DIR --redo-segments 3,5    re-render these sub-clips of a finished video
 
-DIR gets video.mp4, storyline.json, blueprint.mp4, keyframes.png, keyframes/, segments/, report.json, manifest.json.
+DIR gets video.mp4, storyline.json (with .md and .png to read), blueprint.mp4, keyframes.png, keyframes/, segments/,
+report.json, manifest.json.
 Overrides name values of the config's `sample`, as in --segment.solver.steps=8. Exit status: 0; 2 for bad input; 1 where
-a video could not be made; 130 if interrupted (the same command goes on).
+a video could not be made; 130 if interrupted (the same command goes on). Compiled programs are kept in
+~/.cache/avatar_jax/jax, or in $JAX_COMPILATION_CACHE_DIR.
 """
 
 import argparse
-import os
+import signal
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from avatar_jax import compilation, distributed
 from avatar_jax import config as configs
+from avatar_jax.director.choose import choose_director, require_director
 from avatar_jax.media import BadInput, nameable
 from avatar_jax.mesh import parse_mesh, set_host_devices
+from avatar_jax.peers import PeerLost
 
 ROOT = Path(__file__).resolve().parent
 
@@ -44,24 +49,35 @@ def parser() -> Parser:
     p.add_argument("--redo-segments", default="", metavar="I,J", help="numbers of sub-clips to make anew")
     p.add_argument("--config", type=Path, default=ROOT / "configs" / "embedded.py")
     p.add_argument("--weights", type=Path, help="folder of weights: see the config; default: the shipped ones")
-    p.add_argument("--director", default="rules", help="who writes the storyline: rules")
+    p.add_argument(
+        "--director", default="rules", help="who writes the storyline: rules, transformers:FOLDER or openai:URL[#MODEL]"
+    )
     p.add_argument("--fps", default="25", help="frames per second, 12.5 to 48")
     p.add_argument("--face", metavar="X,Y,W,H", help="box of the head in the portrait, in pixels")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--mesh", default="", help="for example data=4,seq=2; on CPU this many host devices are made")
     p.add_argument("--speaker", action="append", help=argparse.SUPPRESS)
+    p.add_argument("--lease", type=float, default=120.0, metavar="S", help="--jobs: a host silent so long has died")
+    p.add_argument("--profile", type=Path, metavar="DIR", help="write a trace of the run for XProf to this folder")
+    distributed.add_flags(p)
     return p
 
 
 def main(arguments: list[str] | None = None) -> int:
+    status = 1
     try:
-        return run(arguments)
+        status = run(arguments)
     except (BadInput, configs.ConfigError) as mistake:
         print(mistake, file=sys.stderr)
-        return 2
+        status = 2
+    except PeerLost as lost:
+        print(lost, file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
+        status = 130
+    finally:
+        distributed.leave(status)
+    return status
 
 
 def run(arguments: list[str] | None) -> int:
@@ -76,8 +92,11 @@ def run(arguments: list[str] | None) -> int:
         parse_mesh(args.mesh)
     except ValueError as error:
         raise BadInput("--mesh", args.mesh, error, "for example --mesh data=4,seq=2") from error
-    set_host_devices(args.mesh)
-    use_compilation_cache()
+    set_host_devices(args.mesh, 1 if args.jobs else args.processes or 1)
+    compilation.keep_programs()
+    if args.jobs is None:
+        distributed.join(args)
+    place = distributed.place_of(args, alone=True)
 
     from avatar_jax.sampling.jobs import read_jobs, run_jobs
     from avatar_jax.sampling.report import Lifeless
@@ -85,31 +104,52 @@ def run(arguments: list[str] | None) -> int:
 
     # What is wrong with the inputs is told before anything heavy is loaded.
     if args.jobs is not None:
+        from avatar_jax.sampling.claims import Worker
+
         jobs = read_jobs(args.jobs, args.out)
-        return tell_jobs(run_jobs(jobs, args.out, maker(args, config)))
+        make = maker(args, config)
+        # A machine that is taken back says so with SIGTERM: its job is then free for others at once.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        worker = Worker(place.index, place.count, args.lease)
+        with distributed.profile(args.profile):
+            return tell_jobs(run_jobs(jobs, args.out, make, worker, settings_of(args, config, make)))
     request = request_of(args)
     inputs = decode(request)
     try:
-        tell(maker(args, config)(request, inputs=inputs), args.out)
+        with distributed.profile(args.profile):
+            tell(maker(args, config)(request, inputs=inputs), args.out)
     except Lifeless as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
+def settings_of(args: argparse.Namespace, config: Any, make: Any) -> dict[str, Any]:
+    """What decides the videos of all jobs alike."""
+    given = make.keywords
+    weights = given["suite"].files if "suite" in given else given["models"].hashes
+    return {"config": asdict(config), "weights": weights, "director": args.director}
+
+
 def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]]:
     """The `generate` of the config's kind of model, with mesh, weights and config bound to it."""
+    import jax
+
     from avatar_jax.mesh import make_mesh
 
     try:
-        mesh = make_mesh(args.mesh)
+        # Jobs are each process's own, and so are the devices that make them.
+        mesh = make_mesh(args.mesh, jax.local_devices() if args.jobs else None)
     except ValueError as error:
         raise BadInput("--mesh", args.mesh, error, "use fewer devices") from error
+    if args.jobs is None:
+        distributed.all_take_part(mesh)
     if hasattr(config, "family"):
         return public_maker(args, config, mesh)
     from avatar_jax.sampling.pipeline import generate
 
-    return partial(generate, models=load_models(args.weights, mesh), config=config, mesh=mesh)
+    models = replace(load_models(args.weights, mesh), director=choose_director(args.director))
+    return partial(generate, models=models, config=config, mesh=mesh)
 
 
 def public_maker(args: argparse.Namespace, config: Any, mesh: Any) -> Callable[..., dict[str, Any]]:
@@ -131,7 +171,7 @@ def public_maker(args: argparse.Namespace, config: Any, mesh: Any) -> Callable[.
         first, rule, fix = str(error).split("\n")
         what, _, got = first.partition(": ")
         raise BadInput(what, got, rule.removeprefix("rule: "), fix.removeprefix("fix: ")) from error
-    return partial(generate, suite=suite, config=config, mesh=mesh)
+    return partial(generate, suite=suite, config=config, mesh=mesh, director=choose_director(args.director))
 
 
 def check(args: argparse.Namespace) -> None:
@@ -142,8 +182,7 @@ def check(args: argparse.Namespace) -> None:
     if args.speaker:
         rule = "one speaker per video: several are planned, and not supported yet"
         raise BadInput("--speaker", args.speaker[0], rule, "leave --speaker out and give this one --audio and --face")
-    if args.director != "rules":
-        raise BadInput("--director", args.director, "only the rule-based director is here so far", "--director rules")
+    require_director(args.director)
     if args.jobs is not None:
         given = [n for n in ("image", "audio", "prompt", "storyline", "face") if getattr(args, n)]
         if given or args.redo_segments:
@@ -176,15 +215,6 @@ def redo_numbers(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")})) if text else ()
     except ValueError as error:
         raise BadInput("--redo-segments", text, "numbers of sub-clips", "for example --redo-segments 3,5") from error
-
-
-def use_compilation_cache() -> None:
-    """Compile once per machine, not once per run."""
-    import jax
-
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path("~/.cache/avatar_jax/jax").expanduser()))
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 def load_models(weights: Path | None, mesh: Any) -> Any:
@@ -249,6 +279,8 @@ def tell(report: dict[str, Any], out: Path) -> None:
     for name, seconds in report["timings_s"].items():
         print(f"  {name:<12}{seconds:8.2f} s")
     follows = report["mouth_follows_sound"]
+    first = report["start_s"]["first_step"]
+    print(f"  first step after {first if first is not None else 'n/a'} s, with what was kept of earlier runs")
     print(f"  {report['seconds_per_video_second']:.2f} s per second of video, {report['peak_rss_mb']} MB at most")
     print(f"  mouth follows sound {follows if follows is not None else 'n/a'} (as the gate's reader sees it)")
 

@@ -3,6 +3,7 @@
     python train.py --config configs/embedded.py --out runs/embedded [--stage NAME] [--steps N]
         [--init DIR|shipped] [--mesh data=2] [--dotted.override=value]
     python train.py --config configs/embedded.py --out runs/embedded --stage codec --export [FOLDER]
+    python train.py ... --coordinator HOST:PORT --processes N --process I      one run over N processes
 
 OUT/NAME holds a stage's checkpoints, metrics.jsonl, config.json and result.json (scores, and whether its gate was
 passed); OUT/NAME.safetensors is what sampling and later stages read. `--export` writes that file now, from the newest
@@ -11,7 +12,6 @@ checkpoint, into FOLDER (default OUT). Exit status: 0, 2 for a mistake in the re
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +23,11 @@ from typing import Any, NoReturn
 import jax
 from absl import flags
 
+from avatar_jax import compilation, distributed
 from avatar_jax import config as configs
 from avatar_jax.media import BadInput, unwritable
-from avatar_jax.mesh import make_mesh, set_host_devices
+from avatar_jax.mesh import fetched, make_mesh, set_host_devices
+from avatar_jax.peers import PeerLost
 from avatar_jax.training import loop
 from avatar_jax.training.checkpoint import Checkpoints, described, write_json
 from avatar_jax.training.hooks import MetricsFile
@@ -79,8 +81,10 @@ def dit_stage(config: Any) -> Stage:
     return DitStage(config.dit, partial(window_batches, train, config.dit), ClipWindows(train), ClipWindows(heldout))
 
 
-def window_batches(records: Sequence[Any], config: Any, draw: Any, start: int) -> Iterator[dict[str, Any]]:
-    """`training.dit_stage.Feed`: grain shuffles the clips, cuts a window from each and batches this host's share."""
+def window_batches(
+    records: Sequence[Any], config: Any, draw: Any, start: int, index: int = 0, count: int = 1
+) -> Iterator[dict[str, Any]]:
+    """`training.dit_stage.Feed`: grain shuffles the clips, cuts a window from each and batches one process's share."""
     from data_pipeline.loader import LoaderConfig, batches
     from data_pipeline.synthetic.windows import sample_window
 
@@ -89,7 +93,7 @@ def window_batches(records: Sequence[Any], config: Any, draw: Any, start: int) -
         return {**sample_window(record, rng, stride, config.model.frames), "known_T": known_T}
 
     loader = LoaderConfig(batch=config.batch, seed=config.seed)
-    return batches(records, loader, window, start, jax.process_index(), jax.process_count())
+    return batches(records, loader, window, start, index, count)
 
 
 STAGES: dict[str, Callable[[Any], Stage]] = {
@@ -119,19 +123,27 @@ def parser() -> Parser:
     p.add_argument("--init", help="start from these weights: a folder of NAME.safetensors, such a file, or 'shipped'")
     p.add_argument("--mesh", default="", help="for example data=2; on CPU this many host devices are made")
     p.add_argument("--export", nargs="?", const="", metavar="FOLDER", help="write weights only, do not train")
+    p.add_argument("--profile", type=Path, metavar="DIR", help="write a trace of steps 3 to 5 for XProf to this folder")
+    distributed.add_flags(p)
     return p
 
 
 def main(arguments: list[str] | None = None) -> int:
+    status = 1
     try:
         run(arguments)
+        status = 0
     except (BadInput, configs.ConfigError, CannotTrain, ship.WeightsError) as mistake:
         print(mistake, file=sys.stderr)
-        return 2
+        status = 2
+    except PeerLost as lost:
+        print(lost, file=sys.stderr)
     except loop.Interrupted as stop:
         print(f"{stop}; run the same command to go on", file=sys.stderr)
-        return 130
-    return 0
+        status = 130
+    finally:
+        distributed.leave(status)
+    return status
 
 
 def run(arguments: list[str] | None) -> None:
@@ -142,8 +154,12 @@ def run(arguments: list[str] | None) -> None:
     if args.steps is not None:
         config = with_steps(config, names, args.steps)
     try:
-        set_host_devices(args.mesh)
+        set_host_devices(args.mesh, args.processes or 1)
+        distributed.join(args)
         mesh = make_mesh(args.mesh)
+        distributed.all_take_part(mesh)
+    except BadInput:
+        raise
     except ValueError as error:
         raise BadInput("wrong mesh", args.mesh, error, "for example --mesh data=2") from error
     try:
@@ -154,8 +170,10 @@ def run(arguments: list[str] | None) -> None:
         if args.export is not None:
             stage = built(name, config)
             state = newest(stage, args.out / name, mesh)
-            write_weights(stage, stage.finish(state.ema), args.out, Path(args.export or args.out))
-        elif finished(args.out, name, getattr(config, name).optimiser.steps):
+            params = stage.finish(fetched(state.ema))
+            if distributed.first():
+                write_weights(stage, params, args.out, Path(args.export or args.out))
+        elif distributed.from_first(partial(finished, args.out, name, getattr(config, name).optimiser.steps)):
             print(f"{name}: trained already ({args.out / name / 'result.json'})")
         else:
             train(built(name, config), config.loop, args, mesh)
@@ -194,9 +212,13 @@ def train(stage: Stage, config: loop.LoopConfig, args: argparse.Namespace, mesh:
     """Train to the end, score, judge, export."""
     folder = args.out / stage.name
     start = ship.load(weights_of(args.init, stage.name))[0] if args.init else None
-    state = loop.run(stage, folder, mesh, config, start)
-    params = stage.finish(jax.device_get(state.ema))
+    hooks = [distributed.profiled_steps(args.profile)] if args.profile else []
+    state = loop.run(stage, folder, mesh, config, start, hooks)
+    params = stage.finish(fetched(state.ema))
     scores = stage.evaluate(params)
+    if not distributed.first():
+        distributed.meet(f"{stage.name} is written")
+        return
     took = MetricsFile(folder / "metrics.jsonl", int(state.step)).clock.read()
     passed = stage.gate(scores)
     write_json(folder / "result.json", {"steps": int(state.step), "scores": scores, "gate_passed": passed} | took)
@@ -204,6 +226,7 @@ def train(stage: Stage, config: loop.LoopConfig, args: argparse.Namespace, mesh:
     print(f"{stage.name}: {int(state.step)} steps, {took['cpu_seconds']:.0f} CPU-s; {shown}")
     print(f"{stage.name}: gate {'passed' if passed else 'NOT passed: what is built on it will be worse'}")
     write_weights(stage, params, args.out, args.out)
+    distributed.meet(f"{stage.name} is written")
 
 
 def weights_of(init: str, name: str) -> Path:
@@ -244,6 +267,5 @@ def git_revision() -> str:
 if __name__ == "__main__":
     # grain reads absl flags, which only `absl.app.run` parses.
     flags.FLAGS.mark_as_parsed()
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path("~/.cache/avatar_jax/jax").expanduser()))
-    jax.config.update("jax_compilation_cache_dir", cache)
+    compilation.keep_programs()
     sys.exit(main())

@@ -46,8 +46,11 @@ def batches(
             f"{len(source)} records, batch {config.batch} on {hosts} hosts: want records, and equal shares"
         )
     order = grain.MapDataset.source(source).seed(config.seed).shuffle().repeat()
-    # Sharded after the global shuffle: hosts read disjoint records of every epoch.
-    examples = order.slice(slice(host, None, hosts)).random_map(transform)
-    whole = examples.batch(config.batch // hosts, drop_remainder=True).slice(slice(start, None))
+    # The slice takes all; without it grain would seed the transforms otherwise than in runs begun before.
+    examples = order.slice(slice(0, None, 1)).random_map(transform)
+    # Shares are cut from the one global order, behind everything random: batch n has the same rows in the same places
+    # whatever the number of hosts, and a host reads its own records alone.
+    shares = examples.batch(config.batch // hosts, drop_remainder=True)
+    whole = shares.slice(slice(start * hosts + host, None, hosts))
     reading = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=2 * config.threads)
     return iter(whole.to_iter_dataset(reading))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32
 
-from avatar_jax.mesh import constrain, partitioned
+from avatar_jax.mesh import constrain, fetched, partitioned
 from avatar_jax.nn.encoder import EncoderAttention, exact_gelu
 from avatar_jax.nn.linear import FeedForward, Linear
 from avatar_jax.nn.norm import ONES, ZEROS, LayerNorm
@@ -175,12 +175,12 @@ def encode_recording(
     """
     sound = normalised(wave)
     if frames <= window:
-        return np.asarray(hear(config, params, jnp.asarray(sound)[None], frames)[0])
+        return fetched(hear(config, params, jnp.asarray(sound)[None], frames)[0])
     samples = window * len(sound) // frames
 
     def run(start: int) -> np.ndarray:
         first = min(start * len(sound) // frames, len(sound) - samples)
-        return np.asarray(hear(config, params, jnp.asarray(sound[None, first : first + samples]), window)[0])
+        return fetched(hear(config, params, jnp.asarray(sound[None, first : first + samples]), window)[0])
 
     return in_windows(run, frames, window, context)
 

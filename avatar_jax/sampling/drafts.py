@@ -5,13 +5,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avatar_jax.media.video import write_video
 from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.portrait_layers import SIZE
 from avatar_jax.sampling.blueprint import plan_blueprint, sample_blueprint
 from avatar_jax.sampling.folder import (
     read_arrays,
     write_arrays,
+    write_video,
     write_whole,
 )
 from avatar_jax.sampling.gate import score_frames

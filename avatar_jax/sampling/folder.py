@@ -5,20 +5,25 @@
     segments/blueprint.npz  blueprint latents and what the gate reader saw in them
     segments/NNN.npz        latents of a sub-clip, the number of its seed and its scores
 
-Every file appears whole or not at all, so a killed run leaves nothing that misleads the next.
+Every file appears whole or not at all, so a killed run leaves nothing that misleads the next. Where several processes
+make one video, process 0 reads and writes, and tells the others what it found, so that all go the same way.
 """
 
 import hashlib
 import io
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from avatar_jax.media import BadInput, unwritable
+from avatar_jax.distributed import first, from_first
+from avatar_jax.media import BadInput, unwritable, video
 
 RESULTS = ("video.mp4", "report.json", "manifest.json")
 
@@ -36,6 +41,8 @@ def hash_of(value: Any) -> str:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under another name, then rename it."""
+    if not first():
+        return
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,15 +65,32 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a file, or None where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, KeyError):
-        return None
+
+    def load() -> dict[str, np.ndarray] | None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, ValueError, EOFError, KeyError):
+            return None
+
+    return from_first(load)
 
 
 def read_json(path: Path) -> Any:
     """The JSON value of a file, or None where it is missing or damaged."""
+    return from_first(partial(_json, path))
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: Fraction, count: int, audio: Path | None = None) -> None:
+    """`media.video.write_video`, written by process 0; the others only take part in making the frames."""
+    if first():
+        video.write_video(path, frames, fps, count, audio)
+        return
+    for _ in frames:
+        pass
+
+
+def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -85,12 +109,18 @@ class OutputFolder:
 
     @property
     def plan(self) -> dict[str, Any]:
-        found = read_json(self.segments / "plan.json")
+        return from_first(self._plan)
+
+    def _plan(self) -> dict[str, Any]:
+        found = _json(self.segments / "plan.json")
         return found if isinstance(found, dict) else {}
 
     def is_complete(self, fingerprint: str) -> bool:
         """Whether the video asked for is already here."""
-        manifest = read_json(self.path / "manifest.json") or {}
+        return from_first(partial(self._is_complete, fingerprint))
+
+    def _is_complete(self, fingerprint: str) -> bool:
+        manifest = _json(self.path / "manifest.json") or {}
         return manifest.get("fingerprint") == fingerprint and (self.path / "video.mp4").is_file()
 
     def open(self, fingerprint: str) -> dict[str, Any]:
@@ -99,13 +129,16 @@ class OutputFolder:
         Raises:
           BadInput: the folder cannot be made or written.
         """
+        return from_first(partial(self._open, fingerprint))
+
+    def _open(self, fingerprint: str) -> dict[str, Any]:
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(
                 f"--out {self.path}", "a file of that name", "the output is a folder", "choose another --out"
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            plan = self.plan
+            plan = self._plan()
             for name in RESULTS:
                 (self.path / name).unlink(missing_ok=True)
             if plan.get("fingerprint") != fingerprint:
@@ -135,3 +168,10 @@ class OutputFolder:
 
     def segment_path(self, index: int) -> Path:
         return self.segments / f"{index:03d}.npz"
+
+    def has(self, path: Path) -> bool:
+        """Whether this file of the folder is there."""
+        return from_first(path.exists)
+
+    def video_sha256(self) -> str:
+        return from_first(partial(sha256, self.path / "video.mp4"))

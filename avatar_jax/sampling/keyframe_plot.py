@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from avatar_jax.sampling.keyframes import KeyframeConfig, Keyframes
 from avatar_jax.sampling.request import MODEL_FPS
@@ -20,6 +18,10 @@ def draw_keyframes(
     keyframes: Keyframes, pictures: Sequence[np.ndarray], config: KeyframeConfig, fps: Fraction = MODEL_FPS
 ) -> bytes:
     """PNG of the selection; `pictures` are the chosen frames (at most `SHOWN` are drawn); `fps`: the model's."""
+    # Importing it takes a good part of a warm start, and the plot is drawn long after the first step.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     seconds = seconds_of(np.arange(len(keyframes.scores.identity)) * keyframes.stride, fps)
     chosen = list(keyframes.chosen)
     motion = [np.nan] + [keyframes.scores.motion(i - 1, i) for i in range(1, len(seconds))]

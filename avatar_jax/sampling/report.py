@@ -1,6 +1,7 @@
 """report.json (what was made, how well, how fast) and manifest.json (from what, exactly)."""
 
 import hashlib
+import os
 import platform
 import resource
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from avatar_jax.diffusion.guidance import Guidance
+from avatar_jax.distributed import first
 from avatar_jax.metrics.quality import is_lifeless
 from avatar_jax.sampling.windows import Denoiser, Predict, Windows
 
@@ -33,6 +36,11 @@ class Stopwatch:
 
     bar: tqdm
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+    first_step: float | None = None
+    """Seconds until the first noise level was done: what loading and compiling cost."""
+    cpu: float | None = None
+    """CPU seconds of the whole process until then, all threads together."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -48,6 +56,12 @@ class Stopwatch:
         self.bar.total = (self.bar.total or 0) + window_steps
         self.bar.refresh()
 
+    def moved(self, window_steps: int) -> None:
+        """So much is done."""
+        if self.first_step is None:
+            self.first_step, self.cpu = round(time.perf_counter() - self.began, 3), round(time.process_time(), 3)
+        self.bar.update(window_steps)
+
     def watching(self, denoise: Denoiser) -> Denoiser:
         """The same denoiser, moving the bar."""
 
@@ -56,7 +70,7 @@ class Stopwatch:
 
             def counted(x: np.ndarray, t: float) -> np.ndarray:
                 clean = predict(x, t)
-                self.bar.update(len(windows))
+                self.moved(len(windows))
                 return clean
 
             return counted
@@ -66,7 +80,7 @@ class Stopwatch:
 
 def progress_bar(quiet: bool) -> tqdm:
     layout = "{desc:>14} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
-    return tqdm(total=0, disable=quiet, bar_format=layout, dynamic_ncols=True, mininterval=0.2)
+    return tqdm(total=0, disable=quiet or not first(), bar_format=layout, dynamic_ncols=True, mininterval=0.2)
 
 
 @dataclass
@@ -116,10 +130,21 @@ def cost(watch: Stopwatch, took: float, seconds: float, mesh: Mesh) -> dict[str,
     """What `took` seconds of work on `mesh` for `seconds` of video cost: a part of report.json."""
     return {
         "timings_s": {**watch.seconds, "all": round(took, 3)},
+        "start_s": {"program": program_age(watch.began), "first_step": watch.first_step, "cpu": watch.cpu},
         "seconds_per_video_second": round(took / seconds, 3),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "devices": [str(device.device_kind) for device in mesh.devices.ravel()],
     }
+
+
+def program_age(moment: float) -> float | None:
+    """Seconds from the start of this process to `moment` (of time.perf_counter); None where the system does not say."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        now = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return round(now - ticks / os.sysconf("SC_CLK_TCK") - (time.perf_counter() - moment), 3)
 
 
 def origin(config: Any, mesh: Mesh, video_sha256: str) -> dict[str, Any]:

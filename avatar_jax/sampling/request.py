@@ -9,6 +9,7 @@ import numpy as np
 
 from avatar_jax.director import storyline as storylines
 from avatar_jax.director.storyline import Storyline
+from avatar_jax.distributed import from_first
 from avatar_jax.media import BadInput, Recording, load_audio, load_portrait
 from avatar_jax.media.face import Box, Framing, Reader, frame_portrait, locate_face, parse_box
 from avatar_jax.timeline import Timeline, rate
@@ -111,6 +112,7 @@ def prepare(inputs: Inputs, prompt: str, director: Director, finder: Reader | No
     picture, recording = inputs.picture, inputs.recording
     box, how = (inputs.box, "given") if inputs.box is not None else locate_face(picture, finder)
     framing = frame_portrait(picture, box, how)
-    storyline = inputs.storyline or director(recording, picture, prompt, box)
+    # One process asks the director: a language model does not give every process the same answer.
+    storyline = inputs.storyline or from_first(lambda: director(recording, picture, prompt, box))
     timeline = Timeline(recording.samples, recording.sample_rate, inputs.fps, MODEL_FPS)
     return Prepared(framing, recording, storyline, timeline)

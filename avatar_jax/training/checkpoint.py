@@ -1,5 +1,8 @@
 """Checkpoints of a run: whole train states, written under a temporary name and renamed, so that none is ever half.
 
+Several processes write one checkpoint together, each the shards that its devices hold, into a folder that all of them
+see; any other number of processes opens it again.
+
 A run's folder holds `checkpoints/STEP/` (Orbax; the newest ones), `metrics.jsonl`, `config.json` and, when training
 has ended, `result.json`.
 """

@@ -38,10 +38,14 @@ class Clock:
 class MetricsFile:
     """`metrics.jsonl`: one JSON object a line, `step` first. Lines after `step` are dropped when it is opened.
 
+    Without a path nothing is written: one process of a run keeps the file.
     A run that was killed has logged steps after its last checkpoint; they are done again, and must not appear twice.
     """
 
-    def __init__(self, path: Path, step: int):
+    def __init__(self, path: Path | None, step: int):
+        self.file, self.clock = None, Clock()
+        if path is None:
+            return
         kept = [line for line in map(parsed, read_lines(path)) if line and line["step"] <= step]
         last = kept[-1] if kept else {}
         self.clock = Clock(last.get("seconds", 0.0), last.get("cpu_seconds", 0.0))
@@ -51,11 +55,13 @@ class MetricsFile:
         self.file = path.open("a")
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
-        self.file.write(json.dumps({"step": step} | scalars | self.clock.read()) + "\n")
-        self.file.flush()
+        if self.file is not None:
+            self.file.write(json.dumps({"step": step} | scalars | self.clock.read()) + "\n")
+            self.file.flush()
 
     def close(self) -> None:
-        self.file.close()
+        if self.file is not None:
+            self.file.close()
 
 
 def read_lines(path: Path) -> list[str]:
@@ -73,9 +79,11 @@ def parsed(line: str) -> dict[str, Any] | None:
 class Progress:
     """Progress bar with time left, the recent loss and CPU seconds; quiet in log files (a line every half minute)."""
 
-    def __init__(self, name: str, step: int, steps: int):
+    def __init__(self, name: str, step: int, steps: int, quiet: bool = False):
         interval = 0.5 if sys.stderr.isatty() else 30
-        self.bar = tqdm(desc=name, initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True)
+        self.bar = tqdm(
+            desc=name, initial=step, total=steps, unit="step", mininterval=interval, dynamic_ncols=True, disable=quiet
+        )
         self.loss: float | None = None
 
     def update(self, step: int, loss: float, clock: Clock) -> None:

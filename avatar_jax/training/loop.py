@@ -20,7 +20,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from avatar_jax.mesh import batch_sharding, replicated
+from avatar_jax.distributed import Agreement, first
+from avatar_jax.mesh import RULES, batch_sharding, batch_share, replicated, ways
 from avatar_jax.training.checkpoint import Checkpoints, first_difference, record_config, shapes
 from avatar_jax.training.hooks import Hook, MetricsFile, Progress
 from avatar_jax.training.optim import schedule
@@ -67,12 +68,14 @@ def run(
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     with jax.set_mesh(mesh), Checkpoints(folder, config.keep) as checkpoints, stop_signals() as stopped:
         state = first_state(stage, init_key, mesh, checkpoints, start)
-        for change in record_config(folder, stage.config):
+        for change in record_config(folder, stage.config) if first() else ():
             print(f"{stage.name}: changed since this run began: {change}", file=sys.stderr)
         step = jitted_step(stage, state, mesh)
         at = int(state.step)
-        metrics, bar = MetricsFile(folder / "metrics.jsonl", at), Progress(stage.name, at, steps)
-        saved, pending = time.monotonic(), None
+        # One file, one bar: what the other processes write goes nowhere.
+        metrics = MetricsFile(folder / "metrics.jsonl" if first() else None, at)
+        bar = Progress(stage.name, at, steps, quiet=not first())
+        saved, asked, pending, agreed = time.monotonic(), False, None, Agreement(2)
 
         def log(n: int, scalars: dict[str, jax.Array], extra: dict[str, float]) -> None:
             values = {name: float(value) for name, value in jax.device_get(scalars).items()}
@@ -82,8 +85,13 @@ def run(
                 metrics.write(n, values | {"rate": float(rate(n - 1))} | extra)
             bar.update(n, values["loss"], metrics.clock)
 
-        with closing(metrics), closing(bar), closing(ahead(stage.batches(at), partial(place, mesh))) as batches:
-            while at < steps and not stopped():
+        with (
+            closing(metrics),
+            closing(bar),
+            closing(ahead(stage.share(at, *batch_share(mesh)), partial(place, mesh))) as batches,
+        ):
+            stop = stopped() and jax.process_count() == 1
+            while at < steps and not stop:
                 state, scalars = step(state, next(batches), step_key)
                 at += 1
                 # The previous step's numbers are fetched while this one runs.
@@ -91,7 +99,10 @@ def run(
                     log(*pending)
                 extra = {name: value for hook in hooks for name, value in (hook(at, state) or {}).items()}
                 pending = (at, scalars, extra)
-                if time.monotonic() - saved > config.save_seconds:
+                due = first() and not asked and time.monotonic() - saved > config.save_seconds
+                stop, save = agreed(stopped(), due)
+                asked = due and not save
+                if save:
                     log(*pending)
                     checkpoints.save(state)
                     saved, pending = time.monotonic(), None
@@ -135,16 +146,18 @@ def jitted_step(stage: Stage, state: TrainState, mesh: Mesh) -> Callable[..., tu
 def place(mesh: Mesh, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
     """This process's rows of a batch -> arrays split over the mesh's batch axes."""
     sharding = batch_sharding(mesh)
-    parts = math.prod(mesh.shape[axis] for axis in ("data", "fsdp"))
-    size = len(next(iter(batch.values())))
-    if size * jax.process_count() % parts:
+    parts = ways(mesh, RULES["batch"])
+    rows = len(next(iter(batch.values()))) * batch_share(mesh)[1]
+    if rows % parts:
         raise CannotTrain(
             "the batch does not divide over the mesh",
-            f"{size * jax.process_count()} rows on {parts} devices",
+            f"{rows} rows on {parts} devices",
             "data times fsdp divides the batch",
             "choose another --mesh, or another batch size in the config",
         )
-    return {name: jax.make_array_from_process_local_data(sharding, x) for name, x in batch.items()}
+    return {
+        name: jax.make_array_from_process_local_data(sharding, x, (rows, *x.shape[1:])) for name, x in batch.items()
+    }
 
 
 def ahead(batches: Iterator[Any], place: Callable[[Any], Any]) -> Generator[Any, None, None]:

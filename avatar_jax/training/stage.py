@@ -63,6 +63,19 @@ class Stage(Protocol):
         """
         ...
 
+    def share(self, start: int, index: int, count: int) -> Iterator[dict[str, np.ndarray]]:
+        """Part `index` of `count` equal parts of every batch: the rows of one process of several.
+
+        Whole batches are made and cut here; a stage whose data can be read in parts does that instead.
+        """
+        for batch in self.batches(start):
+            rows = len(next(iter(batch.values())))
+            if rows % count:
+                rule, fix = "every process gets as many rows", "choose another batch size, or another --mesh"
+                raise CannotTrain("the batch does not divide over the processes", f"{rows} rows, {count}", rule, fix)
+            size = rows // count
+            yield {name: x[index * size : (index + 1) * size] for name, x in batch.items()}
+
     def finish(self, params: Params) -> Params:
         """Parameters to evaluate and export, given the averaged ones: the place for statistics measured at the end."""
         return params

@@ -7,6 +7,7 @@ import numpy as np
 
 from avatar_jax.sampling.folder import OutputFolder, read_arrays, write_arrays
 from avatar_jax.sampling.public.clock import Clip
+from avatar_jax.sampling.public.config import GRID, PublicConfig
 from avatar_jax.sampling.public.known import known_frames, to_unit
 from avatar_jax.sampling.public.windows import Windows, make_windows, shots_of
 from avatar_jax.sampling.public.work import Work
@@ -17,17 +18,20 @@ def seam_path(folder: OutputFolder, index: int) -> Path:
     return folder.segments / f"seam_{index:03d}.npz"
 
 
-def window_of(clips: Sequence[Clip], repeat: int) -> int:
-    """Frames of every window: the longest sub-clip and the repeated last key frame."""
-    return max(clip.steps for clip in clips) + repeat
+def window_of(clips: Sequence[Clip], config: PublicConfig) -> int:
+    """Frames of every window: the longest sub-clip and the repeated last key frame, rounded up to a length that many
+    requests share: the model's window, half of it, a quarter ..."""
+    frames = max(clip.steps for clip in clips) + config.clips.repeat
+    latents = [(config.window - 1) // GRID >> half for half in range(config.lengths)]
+    return min((GRID * count + 1 for count in latents if GRID * count + 1 >= frames), default=frames)
 
 
 def make_clips(work: Work, clips: Sequence[Clip], pictures: dict[int, np.ndarray], attempts: Sequence[int]) -> None:
     """Save the latents of every sub-clip that is not saved yet, in the waves of a full run and at the same places."""
-    config, frames = work.config.clips, window_of(clips, work.config.clips.repeat)
+    config, frames = work.config.clips, window_of(clips, work.config)
     shots = shots_of(work, spans(clips, frames), config.shots)
     for wave in waves(len(clips), work.rows):
-        wanted = [i for i in wave if not work.folder.segment_path(i).exists()]
+        wanted = [i for i in wave if not work.folder.has(work.folder.segment_path(i))]
         if not wanted:
             continue
         chosen, tries = [clips[i] for i in wave], [attempts[i] for i in wave]

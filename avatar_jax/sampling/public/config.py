@@ -19,6 +19,10 @@ GRID = 4
 """Video frames of a latent: key frames lie on this grid of the model's frames."""
 
 
+COMMON = (9 / 16, 15 / 26, 2 / 3, 3 / 4, 4 / 5, 1.0, 5 / 4, 4 / 3, 3 / 2, 26 / 15, 16 / 9)
+"""Proportions, width by height, that many requests share; 15 / 26 is 480 x 832."""
+
+
 class Recipe(NamedTuple):
     """A solver, its noise levels and what the model is told at each of them (None: the level itself)."""
 
@@ -114,7 +118,12 @@ class PublicConfig:
     window: int = 81
     """Longest window, in frames."""
     area: int = 480 * 832
-    """Pixels of a frame; its proportions are the portrait's."""
+    """Pixels of a frame."""
+    proportions: Literal["common", "portrait"] = "common"
+    """Of a frame: the nearest of COMMON to the portrait's, or just the portrait's, which is compiled for it alone."""
+    lengths: int = 3
+    """Lengths of window that sub-clips round up to, each half the next, so that requests share compiled programs; 0
+    compiles for every length as it comes."""
     rows: int = 1
     """Windows at a time for each device of the mesh's data axes."""
     numbers: Literal["bf16", "fp32"] = "bf16"

@@ -13,8 +13,7 @@ import cv2
 import jax
 import numpy as np
 
-from avatar_jax.media.video import write_video
-from avatar_jax.sampling.folder import read_arrays, write_arrays, write_whole
+from avatar_jax.sampling.folder import read_arrays, write_arrays, write_video, write_whole
 from avatar_jax.sampling.keyframe_plot import draw_keyframes
 from avatar_jax.sampling.keyframes import FrameScores, Keyframes, select_keyframes
 from avatar_jax.sampling.public.clock import BlueprintMap, grid_points, lengths

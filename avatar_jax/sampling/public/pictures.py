@@ -1,6 +1,8 @@
 """Pictures in and out: the portrait at the model's size, the VAE both ways, picture tokens, colours."""
 
+from collections.abc import Sequence
 from functools import partial
+from math import log
 from typing import Any
 
 import cv2
@@ -9,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from avatar_jax.mesh import fetched
 from avatar_jax.models.clip_vision import clip_pixels, encode_pictures
 from avatar_jax.models.suite import Part
 from avatar_jax.models.vae_stages import VAEConfig
@@ -22,9 +25,13 @@ AT_ONCE = 8
 """Pictures that are encoded to tokens together."""
 
 
-def frame_size(width: int, height: int, area: int, cell: int) -> tuple[int, int]:
-    """(width, height) of the video: about `area` pixels, a portrait's proportions, whole patches of latents."""
+def frame_size(width: int, height: int, area: int, cell: int, among: Sequence[float] = ()) -> tuple[int, int]:
+    """(width, height) of the video: about `area` pixels, a portrait's proportions, whole patches of latents.
+
+    `among`: proportions of which the nearest is taken.
+    """
     ratio = min(max(width / height, TALLEST), WIDEST)
+    ratio = min(among, key=lambda r: abs(log(r / ratio)), default=ratio)
     step = cell * PATCH
     wide, high = (max(step, step * round((area * r) ** 0.5 / step)) for r in (ratio, 1 / ratio))
     return wide, high
@@ -63,7 +70,7 @@ def picture_tokens(part: Part[Any], pictures: list[np.ndarray]) -> Float32[np.nd
         some = pictures[start : start + AT_ONCE]
         pixels = clip_pixels([*some, *[some[-1]] * (AT_ONCE - len(some))], part.config.side)
         tokens = encode_pictures(part.config, part.params, jnp.asarray(pixels))
-        found.append(np.asarray(tokens, np.float32)[: len(some)])
+        found.append(np.asarray(fetched(tokens), np.float32)[: len(some)])
     return np.concatenate(found)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from jax.sharding import Mesh
 
 from avatar_jax.director.rules import direct
-from avatar_jax.media.video import write_video
+from avatar_jax.director.sheet import write_sheet
 from avatar_jax.models.suite import Suite
-from avatar_jax.sampling.folder import OutputFolder, hash_of, read_json, sha256, write_json, write_whole
+from avatar_jax.sampling.folder import OutputFolder, hash_of, read_json, sha256, write_json, write_video, write_whole
 from avatar_jax.sampling.public.clips import make_clips, seam_path
 from avatar_jax.sampling.public.clock import Clip, part_names, plan_clips, plan_seams, require_grid
 from avatar_jax.sampling.public.config import PublicConfig
@@ -19,7 +19,7 @@ from avatar_jax.sampling.public.joining import Joiner, retimed
 from avatar_jax.sampling.public.scores import sharpness
 from avatar_jax.sampling.public.work import Work, begin
 from avatar_jax.sampling.report import FrameWatch, Stopwatch, cost, origin, plain, progress_bar
-from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
+from avatar_jax.sampling.request import Director, Inputs, Prepared, Request, decode, prepare
 from avatar_jax.timeline import Timeline, nearest_frame
 
 
@@ -44,6 +44,7 @@ def generate(
     mesh: Mesh,
     quiet: bool = False,
     inputs: Inputs | None = None,
+    director: Director = direct,
 ) -> dict[str, Any]:
     """Make the video of a request in its folder, going on where an earlier run stopped; returns the report.
 
@@ -54,7 +55,7 @@ def generate(
     began = time.perf_counter()
     require_grid(config)
     inputs = inputs or decode(request)
-    prepared = prepare(inputs, request.prompt, direct)
+    prepared = prepare(inputs, request.prompt, director)
     made_from = fingerprint_of(request, prepared, suite, config)
     fingerprint = hash_of(made_from)
     folder = OutputFolder(request.out)
@@ -65,6 +66,8 @@ def generate(
     plan = folder.open(fingerprint)
     if prepared.framing.warning:
         print(f"warning: {prepared.framing.warning}", file=sys.stderr)
+    if prepared.storyline.fallback:
+        print(f"warning: {prepared.storyline.fallback}", file=sys.stderr)
     recording = inputs.recording
     timeline = Timeline(recording.samples, recording.sample_rate, inputs.fps, Fraction(config.fps))
 
@@ -72,6 +75,7 @@ def generate(
         watch = Stopwatch(bar)
         with watch.stage("inputs"):
             write_whole(folder.path / "storyline.json", prepared.storyline.to_json().encode())
+            write_sheet(prepared.storyline, inputs.recording, folder.path / "storyline.json")
             work = begin(inputs, prepared, timeline, request.seed, suite, config, mesh, folder, watch)
         with watch.stage("blueprint"):
             blueprint = draw_blueprint(work)
@@ -88,7 +92,7 @@ def generate(
                 seam_path(folder, seam).unlink(missing_ok=True)
         write_json(folder.segments / "plan.json", {"fingerprint": fingerprint, "redone": redone})
         seams = plan_seams(clips, config)
-        missing = sum(not folder.segment_path(clip.index).exists() for clip in clips)
+        missing = sum(not folder.has(folder.segment_path(clip.index)) for clip in clips)
         watch.expect(missing * config.clips.solve.steps + len(seams) * config.seams.solve.steps)
         with watch.stage("sub-clips"):
             make_clips(work, clips, chosen.pictures, redone)
@@ -120,7 +124,7 @@ def generate(
     }
     write_json(folder.path / "report.json", report)
     note = {"fingerprint": fingerprint, "inputs": made_from, "prompt": request.prompt, "redone": redone}
-    write_json(folder.path / "manifest.json", note | origin(config, mesh, sha256(folder.path / "video.mp4")))
+    write_json(folder.path / "manifest.json", note | origin(config, mesh, folder.video_sha256()))
     return report
 
 

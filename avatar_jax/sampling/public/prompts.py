@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from avatar_jax.director.plan import ACTS, FEELING, MOVES, VERBS, shots_at, strength
 from avatar_jax.director.storyline import Shot, Storyline
+from avatar_jax.mesh import fetched
 from avatar_jax.models.suite import Part
 from avatar_jax.models.umt5 import PromptTokenizer, UMT5Config, encode_prompts
 
@@ -56,14 +57,17 @@ class ShotTexts:
         """(prompts [B, S, L, E], negative prompts, shares [B, T, S]) at these instants, S = `count`.
 
         Of more than `count` shots in a window those with the largest share stay; an instant whose own shot was dropped
-        listens to the others equally.
+        listens to the others equally. A storyline of fewer is filled up with its first shot, which gets no share there.
         """
         shares_BTN = self.shares(seconds_BT)
         S = min(count, shares_BTN.shape[-1])
+        empty = count - S
         used_BS = np.sort(np.argsort(-shares_BTN.sum(axis=1), axis=1, kind="stable")[:, :S], axis=1)
         shares_BTS = np.take_along_axis(shares_BTN, used_BS[:, None], axis=2)
         total_BT1 = shares_BTS.sum(axis=-1, keepdims=True)
         shares_BTS = np.where(total_BT1 > 0, shares_BTS / np.maximum(total_BT1, 1e-6), 1 / S).astype(np.float32)
+        shares_BTS = np.pad(shares_BTS, ((0, 0), (0, 0), (0, empty)))
+        used_BS = np.pad(used_BS, ((0, 0), (0, empty)))
         wanted, unwanted = (self.texts_NLE[np.array(rows)[used_BS]] for rows in (self.wanted, self.unwanted))
         return wanted, unwanted, shares_BTS
 
@@ -89,5 +93,5 @@ def encode(prompts: Sequence[str], part: Part[UMT5Config], tokenizer: PromptToke
     for start in range(0, len(prompts), AT_ONCE):
         some = list(prompts[start : start + AT_ONCE])
         texts = encode_prompts(part.config, part.params, tokenizer, some + [""] * (AT_ONCE - len(some)))
-        found.append(np.asarray(texts.astype(jnp.dtype(part.config.dtype)))[: len(some)])
+        found.append(fetched(texts.astype(jnp.dtype(part.config.dtype)))[: len(some)])
     return np.concatenate(found)

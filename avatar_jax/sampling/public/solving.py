@@ -12,7 +12,7 @@ from avatar_jax.diffusion.guidance import Guidance, branches, guided
 from avatar_jax.diffusion.guidance_apg import adaptive, pushes
 from avatar_jax.diffusion.solver import Remembering, Stage, forgetful, integrate
 from avatar_jax.diffusion.stages import guidance_within, runs, stages
-from avatar_jax.models.video_model import VideoConditions, VideoModelConfig, audio_tokens, velocity
+from avatar_jax.models.video_model import VideoConditions, VideoModelConfig, audio_tokens, read_once, velocity
 from avatar_jax.sampling.public.config import SolveConfig
 
 
@@ -65,9 +65,12 @@ def solve_windows(
             spoilt,
         )
         if solve.adaptive:
-            remembering, memory = adaptive(predict, *pushes(*parts), solve.projection)
+            conditions, found = pushes(*parts)
+            conditions = [read_once(model, params, cond) for cond in conditions]
+            remembering, memory = adaptive(predict, conditions, found, solve.projection)
         else:
-            remembering, memory = forgetful(guided(predict, branches(*parts))), lambda x: ()
+            weighted = [(weight, read_once(model, params, cond)) for weight, cond in branches(*parts)]
+            remembering, memory = forgetful(guided(predict, weighted)), lambda x: ()
         return Stage(steered(remembering, noise_BTHWC, given), 0, 0, memory)
 
     recipe = solve.recipe

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from avatar_jax.media.corruption import corrupted
-from avatar_jax.mesh import batch_sharding
+from avatar_jax.mesh import batch_sharding, fetched, placed
 from avatar_jax.models.suite import Part
 from avatar_jax.models.video_model import VideoModelConfig
 from avatar_jax.sampling.denoiser import noise_of
@@ -58,7 +58,7 @@ def make_windows(work: Work, part: Part[VideoModelConfig], solve: SolveConfig, w
     split = batch_sharding(work.mesh)
 
     def put(array: np.ndarray) -> jax.Array:
-        return jax.device_put(filled_up(array, work.rows), split)
+        return placed(filled_up(array, work.rows), split)
 
     with jax.set_mesh(work.mesh):
         vae, model, known = work.suite.vae, part.config, windows.known
@@ -95,9 +95,9 @@ def make_windows(work: Work, part: Part[VideoModelConfig], solve: SolveConfig, w
         noise = noise_of(work.seed, (rows * columns, channels), shown.shape[1])
         drawn = np.stack([noise(windows.stage, *seed) for seed in windows.seeds])
         noise_BTHWC = put(drawn.reshape(len(windows), -1, rows, columns, channels))
-        made = solve_windows(model, solve, part.params, noise_BTHWC, given)
-        work.watch.bar.update(len(windows) * solve.steps)
-        return np.asarray(made)[: len(windows)]
+        made = fetched(solve_windows(model, solve, part.params, noise_BTHWC, given))
+        work.watch.moved(len(windows) * solve.steps)
+        return made[: len(windows)]
 
 
 def latent_seconds(work: Work, times_BF: np.ndarray) -> np.ndarray:
@@ -106,8 +106,10 @@ def latent_seconds(work: Work, times_BF: np.ndarray) -> np.ndarray:
 
 
 def shots_of(work: Work, times_BF: np.ndarray, most: int) -> int:
-    """Prompts that each window of a stage needs: one number for all windows, so that they share a compilation."""
-    return min(most, work.texts.most(latent_seconds(work, times_BF)))
+    """Prompts of each window of a stage: what the fullest needs, rounded up to a power of two but not beyond `most`, so
+    that all windows, and other requests, share a compilation."""
+    needed = work.texts.most(latent_seconds(work, times_BF))
+    return min(most, 1 << (needed - 1).bit_length())
 
 
 def beside(mask_BTHWC: jax.Array, latents_BTHWC: jax.Array) -> jax.Array:
@@ -138,5 +140,5 @@ def decode_windows(work: Work, latents_BTHWC: np.ndarray) -> np.ndarray:
     """uint8 frames [B, F, H, W, 3] of at most `work.rows` windows."""
     vae: Any = work.suite.vae
     with jax.set_mesh(work.mesh):
-        rows = jax.device_put(filled_up(latents_BTHWC, work.rows), batch_sharding(work.mesh))
-        return np.asarray(decode_video(vae.config, vae.params, rows))[: len(latents_BTHWC)]
+        rows = placed(filled_up(latents_BTHWC, work.rows), batch_sharding(work.mesh))
+        return fetched(decode_video(vae.config, vae.params, rows))[: len(latents_BTHWC)]

@@ -11,7 +11,7 @@ from avatar_jax.mesh import ways
 from avatar_jax.models.suite import Suite
 from avatar_jax.models.wav2vec2 import encode_recording
 from avatar_jax.sampling.folder import OutputFolder
-from avatar_jax.sampling.public.config import PublicConfig
+from avatar_jax.sampling.public.config import COMMON, PublicConfig
 from avatar_jax.sampling.public.pictures import fitted, frame_size, picture_tokens
 from avatar_jax.sampling.public.prompts import ShotTexts, encode_shots
 from avatar_jax.sampling.report import Stopwatch
@@ -57,7 +57,8 @@ def portrait_of(inputs: Inputs, config: PublicConfig, suite: Suite) -> np.ndarra
     """The portrait at the video's size; where it must be cropped, around the face."""
     height, width = inputs.picture.shape[:2]
     x, y, w, h = inputs.box or (0.25 * width, 0.2 * height, 0.5 * width, 0.5 * height)
-    size = frame_size(width, height, config.area, suite.vae.config.cell)
+    among = COMMON if config.proportions == "common" else ()
+    size = frame_size(width, height, config.area, suite.vae.config.cell, among)
     return fitted(inputs.picture, size, (x + w / 2, y + h / 2))
 
 
