@@ -51,7 +51,7 @@ SYNTHETIC = $(PY) -m data_pipeline synthetic --what
 TRAIN = $(PY) train.py --config configs/embedded.py --out $(RUN) --data=$(DATA) --stage
 
 train-embedded: $(VENV)/.all
-	$(SYNTHETIC) audio --out $(DATA)/audio --hours 3.4
+	$(SYNTHETIC) audio --out $(DATA)/audio --hours 7
 	$(SYNTHETIC) audio --out $(DATA)/audio --split heldout --hours 0.3
 	$(SYNTHETIC) stills --out $(DATA)/stills --count 5000
 	$(TRAIN) audio
@@ -59,7 +59,7 @@ train-embedded: $(VENV)/.all
 	$(TRAIN) codec
 	$(TRAIN) gate
 	$(TRAIN) judge
-	$(SYNTHETIC) latents --out $(DATA)/latents --count 1000 --weights $(RUN)
+	$(SYNTHETIC) latents --out $(DATA)/latents --count 1600 --weights $(RUN)
 	$(SYNTHETIC) latents --out $(DATA)/latents-heldout --count 48 --split heldout --weights $(RUN)
 	$(TRAIN) dit
 

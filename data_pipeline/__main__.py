@@ -1,8 +1,8 @@
 """Data for the embedded model, made from nothing.
 
     python -m data_pipeline synthetic --what stills  --out data/embedded/stills  --count 3000
-    python -m data_pipeline synthetic --what audio   --out data/embedded/audio   --hours 3.4
-    python -m data_pipeline synthetic --what latents --out data/embedded/latents --count 1000
+    python -m data_pipeline synthetic --what audio   --out data/embedded/audio   --hours 7
+    python -m data_pipeline synthetic --what latents --out data/embedded/latents --count 1600
     python -m data_pipeline synthetic --what latents --out data/embedded/latents-heldout --count 48 --split heldout
     python -m data_pipeline synthetic --what clips   --out data/clips --count 100 --seconds 3,6
     python -m data_pipeline synthetic --what preview --out out/preview --count 3

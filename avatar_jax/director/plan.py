@@ -11,6 +11,8 @@ from avatar_jax.director.wording import phrase
 
 BLEND = 0.16
 """Seconds on either side of a cut over which one shot's text hands over to the next (two frames at 12.5 fps)."""
+CLOCK_S = 4.0
+"""A shot's clock stops this many seconds from its start, and from its end: what lies further away is all the same."""
 
 STRENGTH = ((0.2, "barely"), (0.4, "slightly"), (0.65, "clearly"), (0.85, "very"), (1.01, "extremely"))
 FEELING = {
@@ -91,3 +93,20 @@ def shots_at(
         half = max(1e-9, min(blend, lengths[i] / 2, lengths[i + 1] / 2))
         past[:, i + 1] = np.clip((instants - edge) / (2 * half) + 0.5, 0, 1)
     return (past[:, :-1] - past[:, 1:]).astype(np.float32)
+
+
+def shot_clocks(spans_S2: np.ndarray, seconds_T: np.ndarray) -> Float32[np.ndarray, "T S 2"]:
+    """Seconds since each shot's start and until its end, both within 0 .. `CLOCK_S`: where in its shot a frame lies.
+
+    Args:
+        spans_S2: start and end of each shot, in seconds.
+    """
+    spans = np.asarray(spans_S2, np.float64)
+    times = np.asarray(seconds_T, np.float64)[:, None]
+    both = np.stack([times - spans[:, 0], spans[:, 1] - times], axis=-1)
+    return np.clip(both, 0, CLOCK_S).astype(np.float32)
+
+
+def spans_of(storyline: Storyline) -> np.ndarray:
+    """[S, 2] start and end of every shot, in seconds."""
+    return np.array([(float(shot.start), float(shot.end)) for shot in storyline.shots])

@@ -1,12 +1,16 @@
 """Measure what the system does.
 
     python -m avatar_jax.evaluation embedded [--cases 16] [--seconds 4] [--flite 4] [--by language ...] [--json]
-        [--out DIR] [--weights DIR] [--judge FILE]
+        [--camera static] [--sheets] [--out DIR] [--weights DIR] [--judge FILE]
         [--dotted.override=value]          passed on to sample.py, as in --segment.solver.guidance.audio=1.5
+    python -m avatar_jax.evaluation joins [--cases 12] [--seconds 4] [--fresh] [--json] [--out DIR] [--weights DIR]
+    python -m avatar_jax.evaluation gallery [--out docs/gallery] [--work DIR] [--only NAME ...]
 
 embedded: the embedded model on held-out synthetic characters and voices, with the reader's own ceiling beside every
 reading. Needs the `pipeline` extra, which draws and speaks the cases; where flite is installed, cases with a voice of
 a family of its own are added. With --json the last line is one JSON object.
+joins: the ways to join sub-clips and to insert frames, on the same cases; goes on where it was stopped.
+gallery: the README's avatars, as strips of frames, and contact sheets of whole videos to look at.
 """
 
 import argparse
@@ -45,22 +49,52 @@ def run(arguments: list[str] | None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_subparsers(dest="what", required=True)
     one = what.add_parser("embedded", help="the embedded model against ground truth")
-    one.add_argument("--cases", type=int, default=16)
-    one.add_argument("--seconds", type=float, default=4.0, help="length of each case")
+    sized(one, cases=16, out="out/evaluation")
     one.add_argument("--flite", type=int, default=4, help="cases more with a voice of another family, if installed")
+    one.add_argument("--camera", choices=("any", "static"), default="any", help="static: no shot moves the camera")
+    one.add_argument("--sheets", action="store_true", help="a contact sheet of every case, true frames above")
     one.add_argument("--by", action="append", choices=GROUPS, default=[], help="a table by this; may be repeated")
-    one.add_argument("--out", type=Path, default=Path("out/evaluation"))
-    one.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
-    one.add_argument("--judge", type=Path, help="file of the judge, if not in that folder")
-    one.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    one.set_defaults(go=embedded)
+    two = what.add_parser("joins", help="ways to join sub-clips and to insert frames")
+    sized(two, cases=12, out="out/joins")
+    two.add_argument("--fresh", action="store_true", help="make anew what is there")
+    two.set_defaults(go=joins, flite=0)
+    three = what.add_parser("gallery", help="the README's avatars, and contact sheets of whole videos")
+    three.add_argument("--out", type=Path, default=Path("docs/gallery"), help="folder of the strips")
+    three.add_argument("--work", type=Path, default=Path("out/gallery"), help="folder of videos and contact sheets")
+    three.add_argument("--only", action="append", default=[], metavar="NAME", help="these alone; may be repeated")
+    three.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
+    three.set_defaults(go=gallery)
     args, overrides = parser.parse_known_args(arguments)
+    needs_pipeline()
+    return args.go(args, tuple(overrides))
+
+
+def sized(parser: argparse.ArgumentParser, cases: int, out: str) -> None:
+    """Options of every comparison with ground truth."""
+    parser.add_argument("--cases", type=int, default=cases)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of each case")
+    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
+    parser.add_argument("--judge", type=Path, help="file of the judge, if not in that folder")
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+
+
+def check_size(args: argparse.Namespace) -> None:
     if args.cases < 1 or args.flite < 0 or not 1 <= args.seconds <= 60:
         got = f"{args.cases} + {args.flite} cases of {args.seconds:g} s"
         raise BadInput("size of the evaluation", got, "one case or more, of 1 to 60 seconds", "--cases 16 --seconds 4")
+
+
+def needs_pipeline() -> None:
     for module in ("skia", "espeakng_loader"):
         if importlib.util.find_spec(module) is None:
             rule = "cases are drawn and spoken on the spot"
             raise BadInput("extra `pipeline`", f"{module} is not installed", rule, "make test, or install .[pipeline]")
+
+
+def embedded(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    check_size(args)
     from avatar_jax.evaluation import embedded, summary
 
     result = embedded.run(
@@ -68,14 +102,35 @@ def run(arguments: list[str] | None) -> int:
             cases=args.cases,
             seconds=args.seconds,
             flite=args.flite,
+            still=args.camera == "static",
+            sheets=args.sheets,
             out=args.out,
             weights=args.weights,
             judge=args.judge,
-            overrides=tuple(overrides),
+            overrides=overrides,
             by=tuple(args.by),
         )
     )
     print(summary.as_json(result) if args.json else summary.as_text(result))
+    return 0
+
+
+def joins(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    check_size(args)
+    from avatar_jax.evaluation import joins, summary
+
+    config = joins.JoinsConfig(args.cases, args.seconds, args.out, args.weights, args.judge, overrides, args.fresh)
+    result = joins.run(config)
+    print(joins.as_text(result))
+    if args.json:
+        print(summary.as_json(result))
+    return 0
+
+
+def gallery(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    from avatar_jax.evaluation import gallery
+
+    gallery.run(gallery.GalleryConfig(args.out, args.work, args.weights, tuple(args.only), overrides))
     return 0
 
 

@@ -26,7 +26,10 @@ def run(config: EmbeddedConfig) -> dict[str, Any]:
     eyes = making.Eyes.open(config.judge or config.weights / "judge.safetensors")
     flite = config.flite if flite_installed() else 0
     clips: Iterable[Clip] = tqdm(
-        [*making.held_out_clips(config.cases, config.seconds), *making.flite_clips(flite, config.seconds)],
+        [
+            *making.held_out_clips(config.cases, config.seconds, config.still),
+            *making.flite_clips(flite, config.seconds),
+        ],
         "cases",
         disable=not sys.stderr.isatty(),
     )

@@ -7,7 +7,7 @@ import shutil
 import time
 import wave
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import jax
 import numpy as np
 from PIL import Image
 
+from avatar_jax.director.camera import CAMERA
 from avatar_jax.evaluation.case import Case, Look, ShotSpan, Watch
+from avatar_jax.evaluation.sheets import contact_sheet
 from avatar_jax.media import BadInput, read_frames
 from avatar_jax.metrics import quality
 from avatar_jax.metrics.judging import judge_frames, recognise
@@ -28,7 +30,7 @@ from data_pipeline.synthetic.clip import FPS, HELD_OUT_IDENTITIES, SAMPLE_RATE, 
 from data_pipeline.synthetic.identity import make_identity, with_background
 from data_pipeline.synthetic.judged import labels, viseme_classes
 from data_pipeline.synthetic.layers import hand_poses
-from data_pipeline.synthetic.state import POSE_COLUMNS
+from data_pipeline.synthetic.state import COLUMN, POSE_COLUMNS
 
 CLOSED = 0.12
 """A true mouth opening below this is a shut mouth."""
@@ -54,6 +56,10 @@ class EmbeddedConfig:
     weights: Path = ship.SHIPPED
     judge: Path | None = None
     overrides: tuple[str, ...] = ()
+    still: bool = False
+    """No shot moves the camera, so that drift can be told from a move."""
+    sheets: bool = False
+    """Beside every video a contact sheet of it, true frames above the made ones."""
     by: tuple[str, ...] = ()
     portraits: int = 256
     """In the gallery among which faces are recognised."""
@@ -83,10 +89,23 @@ class Eyes:
         return Look(judged, np.array(watch.change), np.stack(watch.colour), lifeless)
 
 
-def held_out_clips(count: int, seconds: float) -> Iterator[Clip]:
-    """Clips of characters and voices that nothing was trained on."""
+def held_out_clips(count: int, seconds: float, still: bool = False) -> Iterator[Clip]:
+    """Clips of characters and voices that nothing was trained on; `still`: without camera moves."""
     for number in range(count):
-        yield make_clip(FIRST_SEED + number, "heldout", (seconds, seconds))
+        clip = make_clip(FIRST_SEED + number, "heldout", (seconds, seconds))
+        yield without_camera(clip) if still else clip
+
+
+def without_camera(clip: Clip) -> Clip:
+    """The same clip seen by a camera that stands still; nobody leans towards it either."""
+    shots = [
+        shot.model_copy(update={"camera": "static"} | ({"action": "none"} if shot.action == "lean_in" else {}))
+        for shot in clip.storyline.shots
+    ]
+    states_TS = clip.states_TS.copy()
+    states_TS[:, [COLUMN[name] for name in CAMERA]] = 0
+    states_TS[:, COLUMN["occlude"]] = render.occlusion(clip.identity, states_TS)
+    return replace(clip, storyline=clip.storyline.model_copy(update={"shots": shots}), states_TS=states_TS)
 
 
 def flite_clips(count: int, seconds: float) -> Iterator[Clip]:
@@ -113,25 +132,40 @@ def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig) -> Ca
     began = time.monotonic()
     report = sampled(clip, folder, config)
     elapsed = time.monotonic() - began
-    fps = Fraction(report["fps"])
     portrait = clip.portrait(FRAME)
     made = eyes.look(read_frames(folder / "video" / "video.mp4"), portrait)
-
-    times = np.arange(len(made.colour_T3)) / float(fps)
-    states_TS = states_at(clip, times)
+    case = known_case(clip, number, eyes, Fraction(report["fps"]), len(made.colour_T3), seams_of(report))
+    if config.sheets:
+        true = drawn(clip, states_at(clip, np.arange(case.length) / case.fps))
+        sheet = contact_sheet(read_frames(folder / "video" / "video.mp4"), true)
+        Image.fromarray(sheet).save(folder / "sheet.png")
+    looks = case.looks | {"made": made}
     coded = codec_frames(clip, config.weights)
+    if coded is None:
+        return replace(case, looks=looks, seconds=elapsed)
+    psnr = quality.psnr(coded, clip.frames(coded.shape[1]))
+    return replace(case, looks=looks | {"coded": eyes.look(coded, portrait)}, codec_psnr=psnr, seconds=elapsed)
+
+
+def seams_of(report: dict[str, Any]) -> tuple[int, ...]:
+    """The frames at which sub-clips meet, from report.json."""
+    return tuple(round(part["end"] * float(Fraction(report["fps"]))) for part in report["segments"][:-1])
+
+
+def known_case(clip: Clip, number: int, eyes: Eyes, fps: Fraction, count: int, seams: tuple[int, ...]) -> Case:
+    """A case of `count` frames at `fps` with all that is known before a video is made of it."""
+    portrait = clip.portrait(FRAME)
+    times = np.arange(count) / float(fps)
+    states_TS = states_at(clip, times)
     values = labels(clip.identity, states_TS)
-    looks = {"made": made, "true": eyes.look(drawn(clip, states_TS), portrait)}
-    if coded is not None:
-        looks["coded"] = eyes.look(coded, portrait)
-    shut, silent = np.zeros(len(times), bool), np.ones(len(times), bool)
+    shut, silent = np.zeros(count, bool), np.ones(count, bool)
     for phone in clip.speech.phones:
         silent &= (times < phone.start - SILENCE_S) | (times > phone.end + SILENCE_S)
         if phone.ipa in LIPS:
             shut |= (times >= phone.start) & (times < phone.end)
     truth = {name: values[:, i] for i, name in enumerate(COLUMNS)}
     shut &= (truth["open"] < CLOSED) & (truth["occlude"] < 0.5)
-    on_grid = [(Fraction(i) * MODEL_FPS / fps).denominator == 1 for i in range(len(times))]
+    on_grid = [(Fraction(i) * MODEL_FPS / fps).denominator == 1 for i in range(count)]
     return Case(
         groups=groups_of(clip),
         number=number,
@@ -141,12 +175,12 @@ def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig) -> Ca
         closed_T=shut,
         silent_T=silent & (truth["open"] < CLOSED),
         inserted_T=~np.array(on_grid),
-        seams=tuple(round(part["end"] * float(fps)) for part in report["segments"][:-1]),
+        seams=seams,
         shots=tuple(spans(clip, times)),
-        looks=looks,
+        looks={"true": eyes.look(drawn(clip, states_TS), portrait)},
         portrait_D=recognise(eyes.params, eyes.config, [portrait])[0],
-        codec_psnr=quality.psnr(coded, clip.frames(coded.shape[1])) if coded is not None else float("nan"),
-        seconds=elapsed,
+        codec_psnr=float("nan"),
+        seconds=float("nan"),
     )
 
 
@@ -181,8 +215,6 @@ def spans(clip: Clip, times: np.ndarray) -> Iterator[ShotSpan]:
 
 def sampled(clip: Clip, folder: Path, config: EmbeddedConfig) -> dict[str, Any]:
     """Write the inputs of a clip, let the command line make its video, and return the report."""
-    import sample
-
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(clip.portrait(512)).save(folder / "portrait.png")
     with wave.open(str(folder / "speech.wav"), "wb") as sound:
@@ -191,14 +223,24 @@ def sampled(clip: Clip, folder: Path, config: EmbeddedConfig) -> dict[str, Any]:
         sound.setframerate(SAMPLE_RATE)
         sound.writeframes(clip.speech.wave.tobytes())
     clip.storyline.save(folder / "wanted.json")
+    story = ("--storyline", str(folder / "wanted.json"), "--weights", str(config.weights))
+    return ask(folder, (*story, *config.overrides))
+
+
+def ask(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
+    """Let the command line make a video of the portrait and the speech in a folder; returns the report.
+
+    Raises:
+      BadInput: it refused the options.
+    """
+    import sample
+
     # Made anew every time: a finished folder would be returned as it is, in no time.
     shutil.rmtree(folder / "video", ignore_errors=True)
-    inputs = ["--image", "portrait.png", "--audio", "speech.wav", "--storyline", "wanted.json"]
-    arguments = [str(folder / x) if i % 2 else x for i, x in enumerate(inputs)]
-    arguments += ["--out", str(folder / "video"), "--weights", str(config.weights), *config.overrides]
+    arguments = ["--image", str(folder / "portrait.png"), "--audio", str(folder / "speech.wav")]
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        status = sample.main(arguments)
+        status = sample.main([*arguments, "--out", str(folder / "video"), *options])
     if status == 2:
         what, *_ = told.getvalue().strip().splitlines()[-3:]
         raise BadInput("sample.py refused a case", what, "overrides name values of its config", "correct the override")

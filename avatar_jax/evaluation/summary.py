@@ -64,8 +64,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def summarise(cases: Sequence[Case], wanted: Mapping[str, c.Column]) -> dict[str, Any]:
-    """The columns of made frames; `spread` over cases; the same numbers `on_true_frames` and `on_codec_frames`; what
-    `not_to_quote` because the reader itself is too weak there."""
+    """The columns of made frames; `spread` over cases; the same numbers `on_true_frames`, with their spread, and
+    `on_codec_frames`; what `not_to_quote` because the reader itself is too weak there."""
     looks = set.intersection(*(set(case.looks) for case in cases))
     value = {look: {name: column(cases, look) for name, column in wanted.items()} for look in looks}
     true = value["true"]
@@ -73,6 +73,9 @@ def summarise(cases: Sequence[Case], wanted: Mapping[str, c.Column]) -> dict[str
     out["sync_corr_ceiling"] = true["sync_corr"]
     out["spread"] = {name: spread([column([case], "made") for case in cases]) for name, column in wanted.items()}
     out["on_true_frames"] = true
+    out["spread_on_true_frames"] = {
+        name: spread([column([case], "true") for case in cases]) for name, column in wanted.items()
+    }
     if "coded" in value:
         out["on_codec_frames"] = {name: value["coded"][name] for name in SHARES}
     out["not_to_quote"] = [name for name in SHARES if true[name] < TRUSTED]

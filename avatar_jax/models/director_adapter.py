@@ -11,10 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from avatar_jax.nn.attention import Attend, attend, attend_in_frames, merge_heads, split_heads
 from avatar_jax.nn.linear import LECUN, ZEROS, Init, Linear
 from avatar_jax.nn.norm import LayerNorm, RMSNorm
-from avatar_jax.nn.rope import BASE
+from avatar_jax.nn.once import once
+from avatar_jax.nn.rope import rotate, time_tables
+from avatar_jax.nn.route import few_attend, frame_attend
 
 
 class TextAttention(nn.Module):
@@ -25,7 +26,6 @@ class TextAttention(nn.Module):
 
     heads: int
     out_init: Init = LECUN
-    attend: Attend = attend
 
     @nn.compact
     def __call__(
@@ -36,36 +36,35 @@ class TextAttention(nn.Module):
         image_BID: jax.Array | None = None,
         audio_BTUM: jax.Array | None = None,
         audio_gain: jax.Array | float = 1.0,
+        padded: int = 0,
     ) -> jax.Array:
-        D = x_BND.shape[-1]
-        q_BNAK = split_heads(RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(x_BND)), self.heads)
-        k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
-        v_BSLD = Linear(D, ("embed", "heads"), name="v")(text_BSLD)
-        k_BSLAK, v_BSLAK = split_heads(k_BSLD, self.heads), split_heads(v_BSLD, self.heads)
-        if text_BSLD.shape[1] == 1:
-            y_BNAK = self.attend(q_BNAK, k_BSLAK[:, 0], v_BSLAK[:, 0])
-        else:
-            y_BSNAK = jax.vmap(self.attend, in_axes=(None, 1, 1), out_axes=1)(q_BNAK, k_BSLAK, v_BSLAK)
-            y_BNAK = blend_shots(y_BSNAK, shares_BTS)
+        """The last `padded` tokens belong to no frame."""
+        D, heads = x_BND.shape[-1], self.heads
+        q_BND = RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(x_BND))
+
+        def keys_and_values(tokens: jax.Array, suffix: str) -> tuple[jax.Array, jax.Array]:
+            k = RMSNorm(name=f"norm_k{suffix}")(Linear(D, ("embed", "heads"), name=f"k{suffix}")(tokens))
+            return k, Linear(D, ("embed", "heads"), name=f"v{suffix}")(tokens)
+
+        k_BSLD, v_BSLD = once(self, "text", lambda: keys_and_values(text_BSLD, ""))
+        shots = [few_attend(q_BND, k_BSLD[:, s], v_BSLD[:, s], heads) for s in range(text_BSLD.shape[1])]
+        y_BND = shots[0] if len(shots) == 1 else blend_shots(jnp.stack(shots, axis=1), shares_BTS, padded)
         if image_BID is not None:
-            k_BID = RMSNorm(name="norm_k_img")(Linear(D, ("embed", "heads"), name="k_img")(image_BID))
-            v_BID = Linear(D, ("embed", "heads"), name="v_img")(image_BID)
-            y_BNAK += self.attend(q_BNAK, split_heads(k_BID, self.heads), split_heads(v_BID, self.heads))
+            k_BID, v_BID = once(self, "image", lambda: keys_and_values(image_BID, "_img"))
+            y_BND += few_attend(q_BND, k_BID, v_BID, heads)
         if audio_BTUM is not None:
-            audio_BTUM = audio_BTUM.astype(x_BND.dtype)
-            k_BTUD = RMSNorm(name="norm_k_audio")(Linear(D, ("embed", "heads"), name="k_audio")(audio_BTUM))
-            v_BTUD = Linear(D, ("embed", "heads"), name="v_audio")(audio_BTUM)
-            k_BTUAK, v_BTUAK = split_heads(k_BTUD, self.heads), split_heads(v_BTUD, self.heads)
-            heard_BNAK = attend_in_frames(self.attend, q_BNAK, k_BTUAK, v_BTUAK)
-            y_BNAK += heard_BNAK * jnp.asarray(audio_gain, heard_BNAK.dtype)
-        return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(merge_heads(y_BNAK))
+            k_BTUD, v_BTUD = once(self, "audio", lambda: keys_and_values(audio_BTUM.astype(x_BND.dtype), "_audio"))
+            heard_BND = frame_attend(q_BND, k_BTUD, v_BTUD, heads, padded)
+            y_BND += heard_BND * jnp.asarray(audio_gain, heard_BND.dtype)
+        return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(y_BND)
 
 
-def blend_shots(y_BSNAK: jax.Array, shares_BTS: jax.Array) -> jax.Array:
+def blend_shots(y_BSND: jax.Array, shares_BTS: jax.Array, padded: int = 0) -> jax.Array:
     """Mean over shots, each frame's tokens weighted by that frame's shares (>= 0, summing to 1 over S)."""
-    patches = y_BSNAK.shape[2] // shares_BTS.shape[1]
-    shares_BSN11 = jnp.repeat(shares_BTS.swapaxes(1, 2), patches, axis=2)[..., None, None]
-    return (y_BSNAK * shares_BSN11.astype(y_BSNAK.dtype)).sum(axis=1)
+    patches = (y_BSND.shape[2] - padded) // shares_BTS.shape[1]
+    shares_BSN = jnp.repeat(shares_BTS.swapaxes(1, 2), patches, axis=2)
+    shares_BSN1 = jnp.pad(shares_BSN, ((0, 0), (0, 0), (0, padded)))[..., None]
+    return (y_BSND * shares_BSN1.astype(y_BSND.dtype)).sum(axis=1)
 
 
 class StorylineAttention(nn.Module):
@@ -78,32 +77,25 @@ class StorylineAttention(nn.Module):
     heads: int
 
     @nn.compact
-    def __call__(self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array) -> jax.Array:
+    def __call__(
+        self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array, padded: int = 0
+    ) -> jax.Array:
+        """The last `padded` tokens belong to no frame."""
         B, N, D = x_BND.shape
-        S, L = text_BSLD.shape[1:3]
+        (S, L), K = text_BSLD.shape[1:3], D // self.heads
         total_BS = shares_BTS.sum(1)
-        middle_BS = jnp.einsum("BTS,BT->BS", shares_BTS, times_BT) / jnp.maximum(total_BS, 1e-6)
 
-        q_BND = Linear(D, ("embed", "heads"), name="q")(LayerNorm(name="norm")(x_BND))
-        q_BNAK = split_heads(RMSNorm(name="norm_q")(q_BND), self.heads)
-        k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
-        v_BSLD = Linear(D, ("embed", "heads"), name="v")(text_BSLD)
-        k_BMAK, v_BMAK = (split_heads(y, self.heads).reshape(B, S * L, self.heads, -1) for y in (k_BSLD, v_BSLD))
+        def keys_and_values() -> tuple[jax.Array, jax.Array]:
+            middle_BS = jnp.einsum("BTS,BT->BS", shares_BTS, times_BT) / jnp.maximum(total_BS, 1e-6)
+            k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
+            k_BMAK = k_BSLD.reshape(B, S * L, self.heads, K)
+            k_BMAK = rotate(k_BMAK, time_tables(jnp.repeat(middle_BS, L, axis=1), K))
+            v_BSLD = Linear(D, ("embed", "heads"), name="v")(text_BSLD)
+            return k_BMAK.reshape(B, S * L, D), v_BSLD.reshape(B, S * L, D)
 
-        q_BNAK = turn(q_BNAK, jnp.repeat(times_BT, N // times_BT.shape[1], axis=1))
-        k_BMAK = turn(k_BMAK, jnp.repeat(middle_BS, L, axis=1))
-        scores = jnp.einsum("BNAK,BMAK->BANM", q_BNAK, k_BMAK, preferred_element_type=jnp.float32)
-        seen_B11M = jnp.repeat(total_BS > 0, L, axis=1)[:, None, None]
-        weights = jax.nn.softmax(jnp.where(seen_B11M, scores * q_BNAK.shape[-1] ** -0.5, -1e30), axis=-1)
-        y_BNAK = jnp.einsum("BANM,BMAK->BNAK", weights.astype(x_BND.dtype), v_BMAK)
-        return Linear(D, ("heads", "embed"), kernel_init=ZEROS, name="o")(merge_heads(y_BNAK))
-
-
-def turn(x_BNAK: jax.Array, times_BN: jax.Array) -> jax.Array:
-    """Rotary embedding of time alone, on all of a head's numbers."""
-    half = x_BNAK.shape[-1] // 2
-    rates = BASE ** -(jnp.arange(half, dtype=jnp.float32) / half)
-    angles = times_BN[:, :, None, None].astype(jnp.float32) * rates
-    a, b = jnp.split(x_BNAK.astype(jnp.float32), 2, axis=-1)
-    cos, sin = jnp.cos(angles), jnp.sin(angles)
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1).astype(x_BNAK.dtype)
+        q_BND = RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(LayerNorm(name="norm")(x_BND)))
+        k_BMD, v_BMD = once(self, "text", keys_and_values)
+        times_BN = jnp.pad(jnp.repeat(times_BT, (N - padded) // times_BT.shape[1], axis=1), ((0, 0), (0, padded)))
+        seen_BM = jnp.repeat(total_BS > 0, L, axis=1)
+        y_BND = few_attend(q_BND, k_BMD, v_BMD, self.heads, seen_BM, time_tables(times_BN, K))
+        return Linear(D, ("heads", "embed"), kernel_init=ZEROS, name="o")(y_BND)

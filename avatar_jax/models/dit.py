@@ -19,12 +19,13 @@ from jaxtyping import Array, Float
 
 from avatar_jax.mesh import constrain, partitioned
 from avatar_jax.models.director_adapter import StorylineAttention, TextAttention
-from avatar_jax.nn.attention import FrameAttention, SelfAttention
 from avatar_jax.nn.linear import FeedForward, Linear, tanh_gelu
 from avatar_jax.nn.norm import LayerNorm, modulate
 from avatar_jax.nn.rope import rope_tables
+from avatar_jax.nn.route import padding
 from avatar_jax.nn.stack import Stack
 from avatar_jax.nn.time import TimeEmbedding
+from avatar_jax.nn.window_attention import FrameAttention, SelfAttention
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class DiTConfig:
     heads: int = 4
     depth: int = 6
     ffn: int = 480
-    in_channels: int = 312
+    in_channels: int = 344
     """Numbers per input patch (Wan: 36 channels * 2 * 2)."""
     out_channels: int = 139
     text_width: int = 128
@@ -69,6 +70,8 @@ class Context:
     image_BID: jax.Array | None
     audio_BTUM: jax.Array | None
     audio_gain: jax.Array
+    padded: int = struct.field(pytree_node=False, default=0)
+    """Tokens at the end that are nobody's: kernels and meshes want round numbers."""
 
 
 class Block(nn.Module):
@@ -78,32 +81,32 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x_BND: jax.Array, context: Context) -> jax.Array:
-        cfg, N = self.config, x_BND.shape[1]
+        cfg, N, padded = self.config, x_BND.shape[1], context.padded
         small = nn.initializers.variance_scaling(0.5 / cfg.depth, "fan_in", "truncated_normal")
         table_6D = self.param("modulation", partitioned(gates_open, None, "small"), (6, cfg.width))
         # Parts: (shift, scale, gate) of self-attention, then of the feed-forward layer.
-        part = [per_token(m, N) for m in jnp.unstack(context.modulation_BT6D + table_6D, axis=2)]
+        part = [per_token(m, N, padded) for m in jnp.unstack(context.modulation_BT6D + table_6D, axis=2)]
 
         def residual(x_BND: jax.Array, y_BND: jax.Array, gate: jax.Array | float = 1.0) -> jax.Array:
             return constrain(x_BND + y_BND.astype(jnp.float32) * gate, "batch", "tokens", "features")
 
         h_BND = modulate(x_BND, part[0], part[1]).astype(cfg.dtype)
-        x_BND = residual(x_BND, SelfAttention(cfg.heads, small, name="self_attn")(h_BND, context.rope), part[2])
+        x_BND = residual(x_BND, SelfAttention(cfg.heads, small, name="self_attn")(h_BND, context.rope, padded), part[2])
 
         h_BND = LayerNorm(name="norm3")(x_BND).astype(cfg.dtype)
         text = TextAttention(cfg.heads, small, name="cross_attn")
-        heard = (context.audio_BTUM if cfg.audio_in_text else None, context.audio_gain)
+        heard = (context.audio_BTUM if cfg.audio_in_text else None, context.audio_gain, padded)
         x_BND = residual(x_BND, text(h_BND, context.text_BSLD, context.shares_BTS, context.image_BID, *heard))
 
         if cfg.storyline:
             story = StorylineAttention(cfg.heads, name="storyline_attn")
             h_BND = x_BND.astype(cfg.dtype)
-            x_BND = residual(x_BND, story(h_BND, context.text_BSLD, context.shares_BTS, context.times_BT))
+            x_BND = residual(x_BND, story(h_BND, context.text_BSLD, context.shares_BTS, context.times_BT, padded))
 
         if context.audio_BTUM is not None and not cfg.audio_in_text:
             h_BND = LayerNorm(name="norm_x")(x_BND).astype(cfg.dtype)
             audio = FrameAttention(cfg.heads, small, name="audio_cross_attn")
-            x_BND = residual(x_BND, audio(h_BND, context.audio_BTUM), context.audio_gain)
+            x_BND = residual(x_BND, audio(h_BND, context.audio_BTUM, padded), context.audio_gain)
 
         h_BND = modulate(x_BND, part[3], part[4]).astype(cfg.dtype)
         return residual(x_BND, FeedForward(cfg.ffn, small, name="ffn")(h_BND), part[5])
@@ -141,23 +144,27 @@ class DiT(nn.Module):
         cfg = self.config
         B, T, P, _ = x_BTPC.shape
         x_BND = Linear(cfg.width, ("small", "embed"), name="patch_embedding")(x_BTPC.astype(cfg.dtype))
-        x_BND = constrain(x_BND.reshape(B, T * P, -1).astype(jnp.float32), "batch", "tokens", "features")
+        padded = padding(T * P, cfg.width // cfg.heads)
+        x_BND = jnp.pad(x_BND.reshape(B, T * P, -1).astype(jnp.float32), ((0, 0), (0, padded), (0, 0)))
+        x_BND = constrain(x_BND, "batch", "tokens", "features")
 
         time_BTD, modulation_BT6D = TimeEmbedding(cfg.width, cfg.frequencies, name="time_embedding")(t.reshape(B, -1))
         context = Context(
             modulation_BT6D=modulation_BT6D,
-            rope=rope_tables(positions_BNX, cfg.width // cfg.heads),
+            rope=rope_tables(jnp.pad(positions_BNX, ((0, 0), (0, padded), (0, 0))), cfg.width // cfg.heads),
             times_BT=positions_BNX.reshape(B, T, P, 3)[:, :, 0, 0],
             text_BSLD=TextEmbedding(cfg.width, name="text_embedding")(text_BSLE.astype(cfg.dtype)),
             shares_BTS=shares_BTS,
             image_BID=None if cfg.image_width is None else ImageEmbedding(cfg, name="img_emb")(image_BIE),
             audio_BTUM=None if cfg.audio_width is None else audio_BTUM,
             audio_gain=jnp.asarray(audio_gain, jnp.float32),
+            padded=padded,
         )
         x_BND = Stack(lambda name: Block(cfg, name=name), cfg.depth, cfg.remat, cfg.unroll, name="blocks")(
             x_BND, context
         )
-        return Head(cfg.out_channels, name="head")(x_BND, time_BTD).reshape(B, T, P, cfg.out_channels)
+        y_BNC = Head(cfg.out_channels, name="head")(x_BND, time_BTD, padded)
+        return y_BNC[:, : T * P].reshape(B, T, P, cfg.out_channels)
 
 
 class TextEmbedding(nn.Module):
@@ -194,18 +201,22 @@ class Head(nn.Module):
     out: int
 
     @nn.compact
-    def __call__(self, x_BND: jax.Array, time_BTD: jax.Array) -> jax.Array:
+    def __call__(self, x_BND: jax.Array, time_BTD: jax.Array, padded: int = 0) -> jax.Array:
         N, D = x_BND.shape[1:]
         zeros = nn.initializers.zeros_init()
         table_2D = self.param("modulation", partitioned(zeros, None, "small"), (2, D))
-        shift, scale = (per_token(m, N) for m in jnp.unstack(time_BTD[:, :, None] + table_2D, axis=2))
+        shift, scale = (per_token(m, N, padded) for m in jnp.unstack(time_BTD[:, :, None] + table_2D, axis=2))
         return Linear(self.out, ("embed", "small"), kernel_init=zeros, name="head")(modulate(x_BND, shift, scale))
 
 
-def per_token(value_BTD: jax.Array, tokens: int) -> jax.Array:
-    """One value per window stays [B, 1, D]; one per frame is repeated for its patches; one per token is [B, N, D]."""
+def per_token(value_BTD: jax.Array, tokens: int, padded: int = 0) -> jax.Array:
+    """One value per window stays [B, 1, D]; one per frame is repeated for its patches; one per token is [B, N, D].
+
+    The last `padded` tokens get zeros."""
     frames = value_BTD.shape[1]
-    return value_BTD if frames == 1 else jnp.repeat(value_BTD, tokens // frames, axis=1)
+    if frames == 1:
+        return value_BTD
+    return jnp.pad(jnp.repeat(value_BTD, (tokens - padded) // frames, axis=1), ((0, 0), (0, padded), (0, 0)))
 
 
 def gates_open(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:

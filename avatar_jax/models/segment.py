@@ -25,6 +25,9 @@ from avatar_jax.nn.patch import grid_positions
 GRID, GRID_CHANNELS, POSE_CHANNELS = 4, 128, 11
 PATCHES, CHANNELS = GRID * GRID + 1, GRID_CHANNELS + POSE_CHANNELS
 
+FACE_LABELS = ("open", "spread", "smile", "brow", "frown", "blink", "gaze_x", "gaze_y")
+"""What a face shows, as the labels of synthetic clips name it; training asks that the latents keep it."""
+
 USED_PC = np.zeros((PATCHES, CHANNELS), np.float32)
 """1 where a channel carries something: the grid's in the grid patches, the pose's in the pose patch."""
 USED_PC[:-1, :GRID_CHANNELS] = 1
@@ -46,6 +49,9 @@ class WindowConfig:
     sound_channels: int = 32
     """Channels of every input patch that carry the sound beside its frame: a short way in, which the small model
     learns lips from much sooner than from attention alone."""
+    plan_channels: int = 32
+    """The same for what the shot's prompt asks for at this point of the shot."""
+    plan_width: int = 128
 
 
 class WindowConditions(struct.PyTreeNode):
@@ -58,6 +64,8 @@ class WindowConditions(struct.PyTreeNode):
     text_ids_BSL: Int[Array, "B S L"]
     """`text_encoder.tokenize` of each shot's prompt; zeros for a shot that is not there."""
     shot_weights_BTS: Float[Array, "B T S"]
+    clocks_BTS2: Float[Array, "B T S 2"]
+    """Seconds since each shot's start and until its end (`director.plan.shot_clocks`)."""
     audio_BTUM: Float[Array, "B T U M"]
     """Features as given by `audio_encoder.audio_tokens`; zeros for "no sound is given", which is not silence."""
 
@@ -102,6 +110,44 @@ class AudioTokens(nn.Module):
         return layer_norm(x.reshape(*x.shape[:2], count, width))
 
 
+class ShotPlan(nn.Module):
+    """What a shot's prompt asks for at each point of the shot: [B, T, plan_channels], blended by the shots' shares.
+
+    The prompt's mean token meets the shot's clock, so that a nod can begin when its shot does. A shot without a
+    prompt asks for nothing.
+    """
+
+    config: WindowConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        prompts_BSLE: Float[Array, "B S L E"],
+        clocks_BTS2: Float[Array, "B T S 2"],
+        shares_BTS: Float[Array, "B T S"],
+    ) -> Float[Array, "B T C"]:
+        given_BS1 = jnp.any(prompts_BSLE != 0, axis=(2, 3))[..., None].astype(jnp.float32)
+        prompt_BSH = Linear(self.config.plan_width, ("small", "small"), name="prompt")(prompts_BSLE.mean(2))
+        clock_BTSH = Linear(self.config.plan_width, ("small", "small"), name="clock")(clock_features(clocks_BTS2))
+        # Both meet in a product and a sum: a movement's size is asked for by the prompt, its course by the clock.
+        h_BTSH = nn.silu(prompt_BSH[:, None] + clock_BTSH)
+        h_BTSH *= 1 + Linear(self.config.plan_width, ("small", "small"), name="gain")(prompts_BSLE.mean(2))[:, None]
+        h_BTSH = nn.silu(Linear(self.config.plan_width, ("small", "small"), name="mix")(h_BTSH))
+        y_BTSC = Linear(self.config.plan_channels, ("small", "small"), name="out")(h_BTSH) * given_BS1[:, None]
+        return (y_BTSC * shares_BTS[..., None]).sum(2)
+
+
+CLOCK_HERTZ = (0.125, 0.25, 0.5, 1.0, 1.5, 2.0)
+
+
+def clock_features(clocks_BTS2: Float[Array, "B T S 2"]) -> Float[Array, "B T S K"]:
+    """Sines and cosines of both clocks, and how near the shot's edges are."""
+    angle = 2 * np.pi * clocks_BTS2[..., None] * jnp.asarray(CLOCK_HERTZ)
+    near = jnp.exp(-clocks_BTS2[..., None] / jnp.asarray([0.15, 0.5]))
+    both = jnp.concatenate([jnp.sin(angle), jnp.cos(angle), near, clocks_BTS2[..., None] / 4], axis=-1)
+    return both.reshape(*clocks_BTS2.shape[:-1], -1)
+
+
 class WindowModel(nn.Module):
     """Noisy window and conditions -> clean window.
 
@@ -123,14 +169,16 @@ class WindowModel(nn.Module):
         audio_BTUM = cond.audio_BTUM.astype(jnp.float32)
         sound = Linear(self.config.sound_channels, ("small", "small"), name="sound")(audio_BTUM.reshape(B, T, 1, -1))
         sound_BTPC = jnp.broadcast_to(sound * audio_gain, (B, T, P, self.config.sound_channels))
-        input_BTPC = jnp.concatenate(
-            [x_BTPC * used, base_BTPC, jnp.broadcast_to(known_BT11, (B, T, P, 1)), is_pose, sound_BTPC], axis=-1
-        )
+        prompts_BSLE = TextEncoder(self.config.text, name="text_encoder")(cond.text_ids_BSL)
+        plan = ShotPlan(self.config, name="plan")(prompts_BSLE, cond.clocks_BTS2, cond.shot_weights_BTS)
+        plan_BTPC = jnp.broadcast_to(plan[:, :, None], (B, T, P, self.config.plan_channels))
+        known_BTP1 = jnp.broadcast_to(known_BT11, (B, T, P, 1))
+        input_BTPC = jnp.concatenate([x_BTPC * used, base_BTPC, known_BTP1, is_pose, sound_BTPC, plan_BTPC], axis=-1)
         residual_BTPC = DiT(self.config.dit, name="dit")(
             input_BTPC,
             jnp.broadcast_to(t, (B,)) if jnp.ndim(t) == 0 else t,
             grid_positions(cond.times_BT - cond.times_BT[:, :1], GRID, GRID, extra=1),
-            TextEncoder(self.config.text, name="text_encoder")(cond.text_ids_BSL),
+            prompts_BSLE,
             cond.shot_weights_BTS,
             AudioTokens(self.config, name="audio_proj")(audio_BTUM),
             audio_gain=audio_gain,
@@ -153,6 +201,7 @@ def example_conditions(config: WindowConfig, batch: int = 1, shots: int = 1) -> 
         times_BT=jnp.tile(jnp.arange(T, dtype=jnp.float32), (B, 1)),
         text_ids_BSL=jnp.zeros((B, shots, LENGTH), jnp.int32),
         shot_weights_BTS=jnp.full((B, T, shots), 1 / shots),
+        clocks_BTS2=jnp.zeros((B, T, shots, 2)),
         audio_BTUM=jnp.zeros((B, T, config.audio_slots, config.audio_features)),
     )
 

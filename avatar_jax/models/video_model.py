@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from avatar_jax.models.audio_projector import AudioProjector, AudioProjectorConfig, frame_windows
 from avatar_jax.models.dit import DiT, DiTConfig
+from avatar_jax.nn.once import READ
 from avatar_jax.nn.patch import grid_positions, patchify, unpatchify
 
 PATCH = 2
@@ -57,6 +58,8 @@ class VideoConditions(struct.PyTreeNode):
     """Mask channels, then the latents of a video whose unknown frames are grey."""
     image_BIE: Float[Array, "B I E"] | None = None
     audio_BTUM: Float[Array, "B T U M"] | None = None
+    read: Any = None
+    """What `read_once` made of all that, or None."""
 
 
 def audio_tokens(config: VideoModelConfig, params: Any, heard_BFLC: Float[Array, "B F L C"]) -> jax.Array:
@@ -67,6 +70,18 @@ def audio_tokens(config: VideoModelConfig, params: Any, heard_BFLC: Float[Array,
     side = audio.window // 2
     windows_BFWLC = frame_windows(heard_BFLC, audio.window)[:, side : heard_BFLC.shape[1] - side]
     return cast(jax.Array, AudioProjector(audio).apply({"params": params["audio_projector"]}, windows_BFWLC))
+
+
+def read_once(config: VideoModelConfig, params: Any, cond: VideoConditions) -> VideoConditions:
+    """The conditions with every layer's keys and values of them, so that no step makes them again."""
+    B, T = cond.shares_BTS.shape[:2]
+    # They do not depend on the picture: one patch for each frame is enough.
+    x_BTPC, positions_BNX = jnp.zeros((B, T, 1, config.dit.in_channels)), grid_positions(latent_times(B, T), 1, 1)
+    given = (cond.text_BSLE, cond.shares_BTS, cond.audio_BTUM, cond.image_BIE)
+    _, made = DiT(config.dit).apply(
+        {"params": params["dit"]}, x_BTPC, jnp.zeros(B), positions_BNX, *given, mutable=[READ]
+    )
+    return cond.replace(read=made[READ])
 
 
 def velocity(
@@ -81,12 +96,11 @@ def velocity(
     B, T, H, W, _ = x_BTHWC.shape
     known = [] if cond.known_BTHWC is None else [cond.known_BTHWC]
     x_BTPC = patchify(jnp.concatenate([x_BTHWC, *known], axis=-1), PATCH)
-    times_BT = jnp.broadcast_to(jnp.arange(T, dtype=jnp.float32), (B, T))
     y_BTPC = DiT(config.dit).apply(
-        {"params": params["dit"]},
+        {"params": params["dit"]} | ({} if cond.read is None else {READ: cond.read}),
         x_BTPC,
         t,
-        grid_positions(times_BT, H // PATCH, W // PATCH),
+        grid_positions(latent_times(B, T), H // PATCH, W // PATCH),
         cond.text_BSLE,
         cond.shares_BTS,
         cond.audio_BTUM,
@@ -94,3 +108,8 @@ def velocity(
         audio_gain,
     )
     return unpatchify(cast(jax.Array, y_BTPC), H // PATCH, PATCH)
+
+
+def latent_times(batch: int, frames: int) -> jax.Array:
+    """[B, T]: a window's latents are counted from its first."""
+    return jnp.broadcast_to(jnp.arange(frames, dtype=jnp.float32), (batch, frames))

@@ -30,6 +30,13 @@ def rope_tables(positions_BNX: Float[Array, "B N 3"], head_width: int) -> tuple[
     return jnp.cos(angles_BN1), jnp.sin(angles_BN1)
 
 
+def time_tables(times_BN: Float[Array, "B N"], head_width: int) -> tuple[jax.Array, jax.Array]:
+    """(cos, sin), each [B, N, 1, K/2] in float32: all of a head's numbers rotate with time."""
+    half = head_width // 2
+    angles_BN1 = times_BN[:, :, None, None].astype(jnp.float32) * BASE ** -(jnp.arange(half, dtype=jnp.float32) / half)
+    return jnp.cos(angles_BN1), jnp.sin(angles_BN1)
+
+
 def rotate(x_BNAK: Float[Array, "B N A K"], tables: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Turn the pairs (i, i + K/2) of every head by the tables' angles."""
     cos, sin = tables

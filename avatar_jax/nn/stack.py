@@ -10,6 +10,8 @@ import flax.linen as nn
 import jax
 from jax.ad_checkpoint import checkpoint_policies
 
+from avatar_jax.nn.once import READ
+
 REMAT: dict[str, Callable[..., bool] | None] = {
     "none": checkpoint_policies.everything_saveable,
     "full": None,
@@ -51,7 +53,7 @@ class Stack(nn.Module):
             step = nn.remat(step, policy=REMAT[self.remat], prevent_cse=False)
         scanned = nn.scan(
             step,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, READ: 1},
             split_rngs={"params": True},
             in_axes=cast(Any, nn.broadcast),
             length=self.depth,

@@ -20,7 +20,7 @@ class BlueprintConfig:
 
     stride: int = 3
     hop: int = 8
-    solver: SolverConfig = field(default_factory=lambda: SolverConfig(guidance=Guidance(text=1.5, audio=1.5)))
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=4, guidance=Guidance(text=2.5, audio=1.5)))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ class SampleConfig:
 
     size: int = 512
     rows: int = 8
+    one_prompt: bool = False
+    """Every frame is told the prompts of all shots in one sentence and the camera makes one move: what a system without
+    a timeline does (an ablation, docs/ablations.md)."""
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)

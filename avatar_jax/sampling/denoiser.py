@@ -15,9 +15,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from avatar_jax.diffusion.guidance import Guidance, branches
-from avatar_jax.director.plan import local_prompt, shots_at
+from avatar_jax.director.plan import local_prompt, shot_clocks, shots_at, spans_of
 from avatar_jax.director.storyline import Storyline
-from avatar_jax.mesh import batch_sharding, replicated
+from avatar_jax.mesh import batch_sharding, fetched, placed, replicated
 from avatar_jax.models.audio_encoder import audio_tokens
 from avatar_jax.models.segment import WindowConditions, WindowConfig, WindowModel
 from avatar_jax.models.text_encoder import tokenize
@@ -54,11 +54,23 @@ class StorylineDenoiser:
     model_fps: Fraction
     mesh: Mesh
     rows: int = 16
+    one_prompt: bool = False
+    """All shots' prompts in one sentence, for every frame."""
     prompts_NL: np.ndarray = field(init=False)
+    spans_N2: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        prompts_NL = np.stack([tokenize(local_prompt(shot)) for shot in self.storyline.shots])
-        object.__setattr__(self, "prompts_NL", prompts_NL)
+        prompts, spans = [local_prompt(shot) for shot in self.storyline.shots], spans_of(self.storyline)
+        if self.one_prompt:
+            prompts, spans = [", then ".join(prompts)], np.array([[spans[0, 0], spans[-1, 1]]])
+        object.__setattr__(self, "prompts_NL", np.stack([tokenize(prompt) for prompt in prompts]))
+        object.__setattr__(self, "spans_N2", spans)
+
+    def shares(self, seconds_T: np.ndarray) -> np.ndarray:
+        """[T, N] weight of every prompt at these instants."""
+        if self.one_prompt:
+            return np.ones((len(seconds_T), 1), np.float32)
+        return shots_at(self.storyline, seconds_T)
 
     def __call__(self, windows: Windows, guidance: Guidance) -> Predict:
         parts = branches(
@@ -83,12 +95,14 @@ class StorylineDenoiser:
         sound = audio_tokens(self.features_TM, seconds_BT.ravel())
         ids_BSL = np.zeros((B, SHOTS, self.prompts_NL.shape[1]), np.int32)
         weights_BTS = np.zeros((B, T, SHOTS), np.float32)
+        clocks_BTS2 = np.zeros((B, T, SHOTS, 2), np.float32)
         for b, seconds_T in enumerate(seconds_BT):
-            shares_TN = shots_at(self.storyline, seconds_T)
+            shares_TN = self.shares(seconds_T)
             largest = np.sort(np.argsort(-shares_TN.sum(axis=0), kind="stable")[:SHOTS])
             used = [n for n in largest if shares_TN[:, n].any()]
             ids_BSL[b, : len(used)] = self.prompts_NL[used]
             weights_BTS[b, :, : len(used)] = shares_TN[:, used]
+            clocks_BTS2[b, :, : len(used)] = shot_clocks(self.spans_N2[used], seconds_T)
         # An instant whose own shot was dropped listens to the others equally.
         total = weights_BTS.sum(axis=-1, keepdims=True)
         weights_BTS = np.where(total > 0, weights_BTS / np.maximum(total, 1e-6), 1 / SHOTS).astype(np.float32)
@@ -99,6 +113,7 @@ class StorylineDenoiser:
             "times_BT": (windows.times_BT - windows.times_BT[:, :1]).astype(np.float32),
             "text_ids_BSL": ids_BSL,
             "shot_weights_BTS": weights_BTS,
+            "clocks_BTS2": clocks_BTS2,
             "audio_BTUM": sound.reshape(B, T, *sound.shape[1:]).astype(np.float32),
         }
         return WindowConditions(**arrays)
@@ -111,16 +126,16 @@ class StorylineDenoiser:
             stop = min(start + size, len(x_BTPC))
             rows = np.minimum(np.arange(start, start + size), stop - 1)
             whole = (x_BTPC, np.full(len(x_BTPC), t, np.float32), cond)
-            part = jax.device_put(jax.tree.map(partial(np.take, indices=rows, axis=0), whole), split)
+            part = placed(jax.tree.map(partial(np.take, indices=rows, axis=0), whole), split)
             with jax.set_mesh(self.mesh):
                 out = clean_rows(self.config, self.params, *part)
-            clean[start:stop] = np.asarray(out)[: stop - start]
+            clean[start:stop] = fetched(out)[: stop - start]
         return clean
 
 
 def on_mesh(params: dict, mesh: Mesh) -> dict:
     """Parameters on every device of the mesh; the embedded model is far too small to be split."""
-    return jax.device_put(params, replicated(mesh))
+    return placed(params, replicated(mesh))
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

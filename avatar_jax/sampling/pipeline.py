@@ -7,7 +7,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from avatar_jax.media.video import write_video
+from avatar_jax.director.sheet import write_sheet
 from avatar_jax.sampling.clips import mouth_follows, sub_clips
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.drafts import blueprint, keyframe_report, save_keyframes
@@ -18,6 +18,7 @@ from avatar_jax.sampling.folder import (
     read_json,
     sha256,
     write_json,
+    write_video,
     write_whole,
 )
 from avatar_jax.sampling.insertion import insert_frames, plan_insertion
@@ -73,11 +74,14 @@ def generate(
     plan = folder.open(fingerprint)
     if prepared.framing.warning:
         print(f"warning: {prepared.framing.warning}", file=sys.stderr)
+    if prepared.storyline.fallback:
+        print(f"warning: {prepared.storyline.fallback}", file=sys.stderr)
 
     with progress_bar(quiet) as bar:
         watch = Stopwatch(bar)
         with watch.stage("inputs"):
             write_whole(folder.path / "storyline.json", prepared.storyline.to_json().encode())
+            write_sheet(prepared.storyline, prepared.recording, folder.path / "storyline.json")
             work = begin(request, prepared, models, config, mesh, folder, watch)
         with watch.stage("blueprint"):
             latents, scores = blueprint(work)
@@ -90,19 +94,19 @@ def generate(
             redone[index] += 1
             folder.segment_path(index).unlink(missing_ok=True)
         write_json(folder.segments / "plan.json", {"fingerprint": fingerprint, "redone": redone})
-        inserted = plan_insertion(prepared.timeline, segments, config.seams.reach)
-        expect(work, segments, len(inserted))
+        inserted = plan_insertion(prepared.timeline, segments, config.seams.width, config.insertion)
+        expect(work, segments, sum(len(rung.windows) for rung in inserted))
         keys = {moment: latents[moment // config.blueprint.stride] for moment in keyframes.model_frames}
         with watch.stage("sub-clips"):
             made, clips = sub_clips(work, segments, keys, redone)
         with watch.stage("seams"):
-            track = repair_seams(work.denoise, work.noise, assemble(segments, made, keys), segments, config.seams)
+            track = repair_seams(work.denoise, work.noise, assemble(segments, made), segments, config.seams)
         with watch.stage("frames"):
             timeline = prepared.timeline
             stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
             ratio = timeline.model_fps / timeline.fps
             stream = work.camera.along(stream, ratio)
-            alive = FrameWatch([part_of(i * ratio, segments, config.seams.reach) for i in range(timeline.frames)])
+            alive = FrameWatch([part_of(i * ratio, segments, config.seams.width) for i in range(timeline.frames)])
             frames = alive.through(work.pictures.decode(stream))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
 
@@ -122,13 +126,13 @@ def generate(
     }
     write_json(folder.path / "report.json", report)
     note = {"fingerprint": fingerprint, "inputs": made_from, "prompt": request.prompt, "redone": redone}
-    write_json(folder.path / "manifest.json", note | origin(config, mesh, sha256(folder.path / "video.mp4")))
+    write_json(folder.path / "manifest.json", note | origin(config, mesh, folder.video_sha256()))
     return report
 
 
 def expect(work: Work, segments: Sequence[Segment], inserted: int) -> None:
     """Tell the progress bar what is to come."""
     config = work.config
-    missing = sum(not work.folder.segment_path(s.index).exists() for s in segments)
+    missing = sum(not work.folder.has(work.folder.segment_path(s.index)) for s in segments)
     seams = (len(segments) - 1) * config.seams.solver.steps * bool(config.seams.reach)
     work.watch.expect(missing * config.segment.solver.steps + seams + inserted * config.insertion.solver.steps)

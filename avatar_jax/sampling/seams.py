@@ -14,29 +14,26 @@ from itertools import pairwise
 
 import numpy as np
 
+from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.sampling.segments import Segment
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, solve, waves, windows_of
 
 
 @dataclass(frozen=True)
 class SeamConfig:
-    """`reach`: frames made again on either side, 0 for none; `hold`: pull of the key frame; `blend`: frames mixed
-    linearly instead (a baseline to compare with)."""
+    """`reach`: frames made again on either side, 0 for none; `hold`: pull of the key frame; `blend`: frames on either
+    side that a cross-fade over the seam replaces instead. `sampling.joins` names the ways that are compared."""
 
     reach: int = 2
     hold: float = 0.5
     blend: int = 0
     wave: int = 8
-    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=4))
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=4, guidance=Guidance(text=1.5, audio=1.0)))
 
-
-VARIANTS: dict[str, tuple[float, SeamConfig]] = {
-    "hard": (1.0, SeamConfig(reach=0)),
-    "soft_tail": (0.7, SeamConfig(reach=0)),
-    "regenerate": (1.0, SeamConfig()),
-    "blend": (1.0, SeamConfig(reach=0, blend=2)),
-}
-"""Name -> (segment.tail, seams): the ways of joining sub-clips that the evaluation compares."""
+    @property
+    def width(self) -> int:
+        """Frames on either side of a seam that depend on both sub-clips."""
+        return max(self.reach, self.blend)
 
 
 def window_start(seam: int, end: int) -> int:
@@ -73,22 +70,22 @@ def repair_seams(
     return repaired
 
 
-def part_of(time: Fraction, segments: Sequence[Segment], reach: int) -> str:
+def part_of(time: Fraction, segments: Sequence[Segment], width: int) -> str:
     """Which piece of the video a frame at `time` (in model frames) belongs to: "sub-clip 2", or "seam 2|3".
 
-    Redoing sub-clip 2 changes "seam 1|2", "sub-clip 2" and "seam 2|3", and nothing else.
+    Redoing sub-clip 2 changes "seam 1|2", "sub-clip 2" and "seam 2|3", and nothing else. `width`: see `SeamConfig`.
     """
     index = min(bisect_right([s.first for s in segments], time), len(segments)) - 1
-    if reach:
-        if index > 0 and time - segments[index].first < reach + 1:
-            return f"seam {index - 1}|{index}"
-        if index + 1 < len(segments) and segments[index].last - time < reach + 1:
-            return f"seam {index}|{index + 1}"
+    if index > 0 and time - segments[index].first < width + 1:
+        return f"seam {index - 1}|{index}"
+    if index + 1 < len(segments) and segments[index].last - time < width + 1:
+        return f"seam {index}|{index + 1}"
     return f"sub-clip {index}"
 
 
 def mix(track_NPC: np.ndarray, seam: int, reach: int) -> None:
-    """Replace, in place, the frames within `reach` of the seam by a straight line between those just outside."""
+    """Replace, in place, the frames within `reach` of the seam by a cross-fade from the one just before to the one just
+    after them."""
     low, high = max(0, seam - reach - 1), min(len(track_NPC) - 1, seam + reach + 1)
     share = np.linspace(0, 1, high - low + 1, dtype=np.float32)[:, None, None]
     track_NPC[low : high + 1] = (1 - share) * track_NPC[low] + share * track_NPC[high]

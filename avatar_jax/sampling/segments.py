@@ -6,16 +6,19 @@ from itertools import pairwise
 
 import numpy as np
 
+from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise, SolverConfig, Windows, solve, waves, windows_of
 
 
 @dataclass(frozen=True)
 class SegmentConfig:
-    """`tail`: 1 pins the last key frame (hard), less is a hint that fades with the noise (soft tail)."""
+    """`tail`: 1 pins the last key frame (hard); less only pulls the sub-clip's end towards it, a pull that fades with
+    the noise (soft tail); `lean`: frames before the last that are pulled too, the earlier the less."""
 
     wave: int = 8
     tail: float = 1.0
-    solver: SolverConfig = field(default_factory=SolverConfig)
+    lean: int = 0
+    solver: SolverConfig = field(default_factory=lambda: SolverConfig(steps=4, guidance=Guidance(text=1.5, audio=1.0)))
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,22 @@ def plan_segments(key_frames: Sequence[int]) -> list[Segment]:
     return segments
 
 
-def segment_windows(segments: Sequence[Segment], keys: dict[int, np.ndarray], tail: float) -> Windows:
+def segment_windows(segments: Sequence[Segment], keys: dict[int, np.ndarray], config: SegmentConfig) -> Windows:
     """One window per sub-clip; what lies beyond its last key frame is made too, and dropped."""
-    first = np.array([s.first for s in segments])
-    last = np.array([s.last for s in segments])
-    frame_BT = first[:, None] + np.arange(FRAMES)
-    at_last = frame_BT == last[:, None]
+    first = np.array([s.first for s in segments])[:, None]
+    last = np.array([s.last for s in segments])[:, None]
+    frame_BT = first + np.arange(FRAMES)
     moments = sorted(keys)
     track_NPC = np.stack([keys[moment] for moment in moments])
     index_BT = np.searchsorted(moments, np.minimum(frame_BT, moments[-1]))
-    known_BT = (frame_BT == first[:, None]) | (at_last & (tail >= 1))
-    windows = windows_of(frame_BT, track_NPC, index_BT, known_BT)
-    if tail >= 1:
+    pinned = config.tail >= 1
+    windows = windows_of(frame_BT, track_NPC, index_BT, (frame_BT == first) | ((frame_BT == last) & pinned))
+    if pinned:
         return windows
-    return windows.hinted(np.where(at_last[..., None, None], track_NPC[index_BT % len(track_NPC)], 0), tail * at_last)
+    before_BT = last - frame_BT
+    pull_BT = np.where(before_BT >= 0, np.clip(1 - before_BT / (config.lean + 1), 0, 1), 0) * (frame_BT > first)
+    wish_BTPC = np.broadcast_to(track_NPC[np.searchsorted(moments, last[:, 0])][:, None], windows.known_BTPC.shape)
+    return windows.hinted(wish_BTPC, config.tail * pull_BT)
 
 
 def sample_segments(
@@ -76,7 +81,7 @@ def sample_segments(
         wanted = [i for i in wave if i not in made]
         if not wanted:
             continue
-        windows = segment_windows([segments[i] for i in wave], keys, config.tail)
+        windows = segment_windows([segments[i] for i in wave], keys, config)
         noise_BTPC = np.stack([noise("segment", i, attempts[i]) for i in wave])
         clean_BTPC = solve(denoise, windows, noise_BTPC, config.solver)
         for i in wanted:
@@ -85,9 +90,7 @@ def sample_segments(
     return made
 
 
-def assemble(segments: Sequence[Segment], made: dict[int, np.ndarray], keys: dict[int, np.ndarray]) -> np.ndarray:
-    """The whole track [model frames, P, C]; at a key frame stands the key frame itself."""
-    track = np.concatenate([made[s.index][:-1] for s in segments] + [made[segments[-1].index][-1:]])
-    for moment, latent in keys.items():
-        track[moment] = latent
-    return track
+def assemble(segments: Sequence[Segment], made: dict[int, np.ndarray]) -> np.ndarray:
+    """The whole track [model frames, P, C]. Where two sub-clips meet stands the end of the first: the key frame
+    itself where it is pinned, and what the sound made of it where it is not."""
+    return np.concatenate([made[segments[0].index], *(made[s.index][1:] for s in segments[1:])])

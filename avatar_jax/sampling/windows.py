@@ -49,7 +49,7 @@ Noise = Callable[[str, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """Noise levels and guidance of one stage. Frames between key frames need no guidance: the key frames carry it."""
+    """Noise levels and guidance of one stage."""
 
     steps: int = 6
     shift: float = 1.0

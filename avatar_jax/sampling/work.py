@@ -1,11 +1,13 @@
 """What all stages of one video share: its inputs heard and looked at, the models bound to them, its folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jax.sharding import Mesh
 
 from avatar_jax.director.camera import camera_path
+from avatar_jax.director.storyline import Shot
 from avatar_jax.metrics.reading import Readings
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
@@ -77,6 +79,7 @@ def begin(
         MODEL_FPS,
         mesh,
         config.rows,
+        config.one_prompt,
     )
     framing = prepared.framing
     source = source_for(framing.portrait, config.size)
@@ -93,6 +96,14 @@ def begin(
         pictures,
         pictures.read([pictures.portrait()]),
         np.asarray(heard.shapes_BT4),
-        CameraPath(camera_path(prepared.storyline.shots), MODEL_FPS),
+        CameraPath(camera_path(camera_shots(prepared.storyline.shots, config.one_prompt)), MODEL_FPS),
         watch,
     )
+
+
+def camera_shots(shots: Sequence[Shot], one_move: bool) -> list[Shot]:
+    """The shots whose cameras move; as one move, the first that is asked for, over the whole video."""
+    if not one_move:
+        return list(shots)
+    moving = next((shot for shot in shots if shot.camera != "static"), shots[0])
+    return [moving.model_copy(update={"start": shots[0].start, "end": shots[-1].end})]

@@ -6,10 +6,10 @@ A window is `frames` latents of one clip at equal spacing `stride` (in frames of
     WindowSource: Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
         source(rng, stride, frames) -> one window (no batch axis) of a random clip that is long enough, drawn with
         `rng` alone.
-    Feed: Callable[[Draw, int], Iterator[dict[str, np.ndarray]]]
-        feed(draw, start) -> endless batches from batch number `start` on. Every window is cut as `draw(rng)` says,
-        (stride, known_T), with the generator that belongs to the window's place in the order, so that a batch depends
-        on (seed, step) only; known_T is put beside the window's own arrays.
+    Feed: Callable[[Draw, int, int, int], Iterator[dict[str, np.ndarray]]]
+        feed(draw, start, index, count) -> part `index` of `count` of endless batches from batch number `start` on.
+        Every window is cut as `draw(rng)` says, (stride, known_T), with the generator that belongs to the window's
+        place in the order, so that a batch depends on (seed, step) only; known_T is put beside the window's arrays.
 
 One window is a dictionary; a batch stacks windows under the same names (B first):
 
@@ -21,7 +21,8 @@ One window is a dictionary; a batch stacks windows under the same names (B first
 | text_ids_SL | [S, 48] int32 | `tokenize` of each shot's local prompt or a paraphrase; S = 3, unused rows all 0 |
 | shot_weights_TS | [T, S] float32 | share of each shot at each frame, >= 0, sums to 1 over S; used shots come first |
 | face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the face window, x to the right |
-| mouth_open_T | [T] float32 | the label `open`, emotion gain included; only `evaluate` reads it, so it may be missing |
+| clocks_TS2 | [T, S, 2] float32 | seconds since each shot's start and until its end (`director.plan.shot_clocks`) |
+| labels_TK | [T, 8] float32 | `models.segment.FACE_LABELS` of each frame; only the readout is fitted to them |
 
 Beside them, in a batch:
 
@@ -29,12 +30,13 @@ Beside them, in a batch:
 |---|---|---|
 | known_T | [T] bool | frames whose latents the model is given |
 
-so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, face_points_B32, known_BT.
+so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, clocks_BTS2, face_points_B32,
+known_BT.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,14 @@ from avatar_jax.diffusion.flow import noised, velocity_from_x0
 from avatar_jax.diffusion.guidance import Guidance, branches, guided
 from avatar_jax.diffusion.schedule import sigmas, training_times
 from avatar_jax.diffusion.solver import euler
-from avatar_jax.models.segment import GRID_CHANNELS, WindowConditions, WindowConfig, WindowModel, init_window_model
+from avatar_jax.models.segment import (
+    FACE_LABELS,
+    GRID_CHANNELS,
+    WindowConditions,
+    WindowConfig,
+    WindowModel,
+    init_window_model,
+)
 from avatar_jax.training.losses import LossWeights, window_loss
 from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
 from avatar_jax.training.optim import OptimConfig
@@ -52,7 +61,7 @@ from avatar_jax.training.stage import Batch, Params, Stage
 
 WindowSource = Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
 Draw = Callable[[np.random.Generator], tuple[float, np.ndarray]]
-Feed = Callable[[Draw, int], Iterator[dict[str, np.ndarray]]]
+Feed = Callable[[Draw, int, int, int], Iterator[dict[str, np.ndarray]]]
 Known = Callable[[np.random.Generator, int], np.ndarray]
 
 
@@ -133,6 +142,7 @@ def conditions(batch: Batch) -> WindowConditions:
         times_BT=jnp.asarray(batch["times_BT"]),
         text_ids_BSL=jnp.asarray(batch["text_ids_BSL"]),
         shot_weights_BTS=jnp.asarray(batch["shot_weights_BTS"]),
+        clocks_BTS2=jnp.asarray(batch["clocks_BTS2"]),
         audio_BTUM=jnp.asarray(batch["audio_BTUM"], jnp.float32),
     )
 
@@ -143,13 +153,15 @@ class DitConfig:
 
     model: WindowConfig = field(default_factory=WindowConfig)
     loss: LossWeights = field(default_factory=LossWeights)
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3400, warmup=0.02, decay=0.45))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=7000, warmup=0.02, decay=0.5))
     batch: int = 8
     seed: int = 0
     time_mean: float = 1.3
     """Training times are sigmoid(N(time_mean, 1))."""
     drop_text: float = 0.1
     drop_audio: float = 0.1
+    readout_windows: int = 600
+    """Windows to which the linear readout of the face is fitted."""
     eval_windows: int = 32
     eval_steps: int = 6
     eval_guidance: Guidance = field(default_factory=Guidance)
@@ -176,8 +188,12 @@ class DitStage(Stage):
 
     def batches(self, start: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches from step `start` on; batch n depends on the seed and n only."""
-        for batch in self.feed(partial(draw_window, frames=self.config.model.frames), start):
-            batch.pop("mouth_open_T", None)
+        return self.share(start, 0, 1)
+
+    def share(self, start: int, index: int, count: int) -> Iterator[dict[str, np.ndarray]]:
+        """The rows of one process: only their records are read."""
+        for batch in self.feed(partial(draw_window, frames=self.config.model.frames), start, index, count):
+            batch.pop("labels_TK", None)
             yield batch_named(batch)
 
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -194,44 +210,58 @@ class DitStage(Stage):
         t_B = training_times(time_key, B, cfg.time_mean)
         x_BTPC = noised(clean_BTPC, jax.random.normal(noise_key, clean_BTPC.shape), t_B)
         predicted_BTPC = WindowModel(cfg.model).denoise(params, x_BTPC, t_B, cond)
-        return window_loss(
-            predicted_BTPC, clean_BTPC, cond.known_mask_BT, batch["face_points_B32"], cfg.loss, GRID_CHANNELS
-        )
+        points_B32, readout = batch["face_points_B32"], jnp.asarray(self.readout[:-1] / self.spread)
+        return window_loss(predicted_BTPC, clean_BTPC, cond.known_mask_BT, points_B32, cfg.loss, GRID_CHANNELS, readout)
 
     def evaluate(self, params: Params) -> dict[str, float]:
-        """Generate held-out windows from the portrait, sound and prompt alone, and read the mouth from the latents.
+        """Generate held-out windows from the portrait, sound and prompt alone, and read the face from the latents.
 
         mouth: correlation with the label; bound: the same reading of the true latents; swapped: of latents generated
-        with another window's sound, which should be near zero; amplitude: spread relative to the truth.
+        with another window's sound, which should be near zero; amplitude: spread relative to the truth; face_NAME:
+        correlation of what the prompt asks for.
         """
         if self.heldout is None:
             return {}
         cfg, frames = self.config, self.config.model.frames
-        weights = self._readout()
         rng = np.random.default_rng((cfg.seed, 1, 1))
         windows = [self.heldout(rng, 1.0, frames) for _ in range(cfg.eval_windows)]
         batch = stack_windows([{**w, "known_T": np.zeros(frames, bool)} for w in windows])
-        label = batch.pop("mouth_open_BT").ravel()
+        labels = batch.pop("labels_BTK").reshape(-1, len(FACE_LABELS))
+        label = labels[:, 0]
         swapped = {**batch, "audio_BTUM": np.roll(batch["audio_BTUM"], 1, axis=0)}
-        made, made_swapped, true = (
-            read(weights, grid_features(x))
+        faces, faces_swapped, faces_true = (
+            read(self.readout, grid_features(x))
             for x in (self._generate(params, batch), self._generate(params, swapped), batch["latents_BTPC"])
         )
+        made, made_swapped, true = faces[:, 0], faces_swapped[:, 0], faces_true[:, 0]
+        asked = {name: FACE_LABELS.index(name) for name in ("smile", "brow", "frown")}
         return {
             "mouth": correlation(made, label),
             "mouth_bound": correlation(true, label),
             "mouth_swapped": correlation(made_swapped, label),
             "mouth_amplitude": float(made.std() / max(true.std(), 1e-6)),
-        }
+        } | {f"face_{name}": correlation(faces[:, i], labels[:, i]) for name, i in asked.items()}
 
     def gate(self, scores: dict[str, float]) -> bool:
         return scores.get("mouth", 0.0) >= self.config.gate_mouth
 
-    def _readout(self, windows: int = 300) -> np.ndarray:
+    @cached_property
+    def readout(self) -> np.ndarray:
+        """[2049, 8] linear readout of the face's labels from clean latents, the offset last."""
+        return self._fitted[0]
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """[8] standard deviations of the labels."""
+        return self._fitted[1]
+
+    @cached_property
+    def _fitted(self) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng((self.config.seed, 2, 2))
-        found = [self.train(rng, 1.0, self.config.model.frames) for _ in range(windows)]
+        found = [self.train(rng, 1.0, self.config.model.frames) for _ in range(self.config.readout_windows)]
         features = grid_features(np.stack([w["latents_TPC"] for w in found]))
-        return fit_ridge(features, np.concatenate([w["mouth_open_T"] for w in found]))
+        labels = np.concatenate([w["labels_TK"] for w in found])
+        return fit_ridge(features, labels, strength=300.0).astype(np.float32), labels.std(0) + 1e-3
 
     def _generate(self, params: Params, batch: Batch) -> np.ndarray:
         cfg = self.config

@@ -2,7 +2,8 @@
 
 Errors count on unknown frames only. Grid cells near the mouth weigh up to 11, near the eyes up to 5; the pose has its
 own mean, and its error is also asked to be smooth in time, since a trembling head is seen at errors that a wrong but
-steady head hides.
+steady head hides. What a linear readout tells of the face (opening, smile, brows, gaze ...) has a term of its own:
+those few directions are what viewers see and a small part of the latents' variance.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ class LossWeights:
     pose: float = 1.0
     pose_motion: float = 2.0
     """On the change of the pose error from one frame to the next."""
+    face: float = 0.3
+    """On the error of the readout, in standard deviations of each label; its first label, the mouth's opening, counts
+    `opening` times."""
+    opening: float = 3.0
 
 
 def face_weights(points_B32: Float[Array, "B 3 2"], weights: LossWeights, channels: int) -> Float[Array, "B P C"]:
@@ -59,8 +64,12 @@ def window_loss(
     points_B32: Float[Array, "B 3 2"],
     weights: LossWeights,
     grid_channels: int,
+    readout_FK: Float[Array, "F K"] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """(loss, its parts). The last patch is the pose, in the channels from `grid_channels` on."""
+    """(loss, its parts). The last patch is the pose, in the channels from `grid_channels` on.
+
+    `readout_FK` maps the flattened grid to labels of the face in standard deviations.
+    """
     error_BTPC = predicted_BTPC - clean_BTPC
     grid_BTPC, pose_BTZ = error_BTPC[:, :, :-1, :grid_channels], error_BTPC[:, :, -1, grid_channels:]
     weight_B1PC = face_weights(points_B32, weights, grid_channels // PATCH_SIDE**2)[:, None]
@@ -71,4 +80,10 @@ def window_loss(
     moving = (unknown_BT[:, 1:] | unknown_BT[:, :-1])[:, :, None]
     motion = mean_where((pose_BTZ[:, 1:] - pose_BTZ[:, :-1]) ** 2, moving)
     parts = {"grid": grid, "pose": pose, "pose_motion": motion}
-    return grid + weights.pose * pose + weights.pose_motion * motion, parts
+    loss = grid + weights.pose * pose + weights.pose_motion * motion
+    if readout_FK is not None and weights.face:
+        read_BTK = grid_BTPC.reshape(*grid_BTPC.shape[:2], -1) @ readout_FK
+        each_K = jnp.ones(read_BTK.shape[-1]).at[0].set(weights.opening)
+        parts["face"] = mean_where(read_BTK**2 * each_K, unknown_BT[:, :, None])
+        loss += weights.face * parts["face"]
+    return loss, parts

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 
-def fit_ridge(features: Float[np.ndarray, "n f"], label: Float[np.ndarray, "n"], strength: float = 30.0) -> np.ndarray:
-    """Weights [f + 1] (the last is the offset) of a linear readout; features of about unit size."""
+def fit_ridge(
+    features: Float[np.ndarray, "n f"], label: Float[np.ndarray, "n *k"], strength: float = 30.0
+) -> np.ndarray:
+    """Weights [f + 1, *k] (the last is the offset) of a linear readout; features of about unit size."""
     x = np.append(features, np.ones((len(features), 1)), axis=1).astype(np.float64)
     penalty = strength * np.eye(x.shape[1])
     penalty[-1, -1] = 0

@@ -22,6 +22,8 @@ from data_pipeline.synthetic.state import COLUMN
 FPS = 25
 AUGMENTED, WAITING, LONGER = 0.4, 0.18, 1.5
 """Shares of clips with augmented sound and with a silent start or end; factor that covers a hastened voice."""
+SPOKEN_LEAST = SAMPLE_RATE // 2
+"""Samples that a waiting clip keeps for the voice, however short it is."""
 HELD_OUT_IDENTITIES = 10_000_000
 """Held-out characters have seeds from here on, training characters below."""
 
@@ -36,6 +38,8 @@ class Clip:
     speech: Speech
     storyline: Storyline
     states_TS: Float[np.ndarray, "T state"]
+    spans_S2: Float[np.ndarray, "S 2"]
+    """Start and end of every shot, in seconds; outer shots may reach beyond the clip."""
 
     @cached_property
     def times(self) -> np.ndarray:
@@ -60,6 +64,7 @@ def recording(rng: np.random.Generator, seed: int, split: str, seconds: float, f
     """
     total = round(seconds * SAMPLE_RATE)
     quiet = round(rng.uniform(1.0, 2.2) * SAMPLE_RATE) if rng.random() < WAITING else 0
+    quiet = min(quiet, max(0, total - SPOKEN_LEAST))
     count = total - quiet
     if split == "heldout" or rng.random() >= AUGMENTED:
         speech = speak(seed, split, (count / SAMPLE_RATE, count / SAMPLE_RATE), flite_share)
@@ -88,10 +93,13 @@ def make_clip(
     speech = recording(rng, seed, split, rng.uniform(*seconds), flite_share)
     storyline = story.make_storyline(rng, speech, identity)
     times = np.arange(frame_count(len(speech.wave), SAMPLE_RATE, FPS)) / FPS
+    camera = story.camera_spans(rng, storyline)
+    spans = story.shot_spans(storyline, camera)
     states_TS = motion.states(
         rng,
         storyline.shots,
-        story.camera_spans(rng, storyline),
+        camera,
+        spans,
         speech.phones,
         speech.wave,
         visemes(speech.phones, times),
@@ -99,4 +107,4 @@ def make_clip(
         identity.handed,
     )
     states_TS[:, COLUMN["occlude"]] = render.occlusion(identity, states_TS)
-    return Clip(seed, split, identity, speech, storyline, states_TS)
+    return Clip(seed, split, identity, speech, storyline, states_TS, np.array(spans))

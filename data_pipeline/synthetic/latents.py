@@ -90,6 +90,7 @@ def latent_record(clip: Clip, encoders: Encoders) -> dict[str, np.ndarray | str]
         "latents_TPC": latents_TPC,
         "audio_FM": np.asarray(audio.features_BTM, np.float16),
         "states_TS": clip.states_TS,
+        "spans_S2": clip.spans_S2,
         "storyline": clip.storyline.to_json(),
         "face_points_32": face_points(clip),
     }

@@ -150,27 +150,31 @@ def head(
     return tracks
 
 
-def swing(rng: np.random.Generator, times: Track, start: float, end: float, hertz: float, cycles: float) -> Track:
-    """A few cosine swings under a smooth bell, placed at random inside start .. end; 1 is the first and largest."""
+def swing(times: Track, start: float, end: float, hertz: float, cycles: float, wait: float = 0.0) -> Track:
+    """A few swings under a smooth bell, from `wait` seconds after `start` on, or sooner where there is no time; 1 is
+    the first and largest."""
     length = min(cycles / hertz + 0.5, end - start)
-    centre = rng.uniform(start + length / 2, end - length / 2) if end - start > length else (start + end) / 2
+    centre = start + length / 2 + min(wait, end - start - length)
     bell = pulse(times, centre, length / 3, length / 3, length / 3)
     return bell * np.sin(2 * np.pi * hertz * (times - centre + length / 2))
 
 
-def act(rng: np.random.Generator, shot: Shot, times: Track) -> dict[str, Track]:
-    """What a shot's action adds to the state columns; (the place of a raised hand is the clip's)."""
-    start, end = float(shot.start), float(shot.end)
+def act(rng: np.random.Generator, shot: Shot, span: tuple[float, float], times: Track) -> dict[str, Track]:
+    """What a shot's action adds to the state columns during its span; (the place of a raised hand is the clip's).
+
+    Its course follows the shot's clock with little chance in it: what is asked for happens when its shot begins.
+    """
+    start, end = span
     length = end - start
     edge = min(0.5, length / 3)
     held = pulse(times, (start + end) / 2, edge, max(length - 2 * edge - 0.1, 0.05), edge)
-    size = rng.uniform(0.8, 1.2)
+    size = rng.uniform(0.9, 1.1)
     match shot.action:
         case "nod":
-            nod = swing(rng, times, start, end, rng.uniform(1.3, 1.9), int(rng.integers(2, 5)))
+            nod = swing(times, start, end, rng.uniform(1.5, 1.7), 3, rng.uniform(0, 0.1))
             return {"pitch": 0.55 * size * nod, "head_y": 0.007 * size * nod}
         case "shake_head":
-            shake = swing(rng, times, start, end, rng.uniform(1.1, 1.7), int(rng.integers(2, 5)))
+            shake = swing(times, start, end, rng.uniform(1.3, 1.5), 3, rng.uniform(0, 0.1))
             return {"yaw": 0.75 * size * shake, "head_x": 0.006 * size * shake}
         case "tilt_head":
             return {"roll": rng.choice([-1, 1]) * 0.15 * size * held}
@@ -180,7 +184,7 @@ def act(rng: np.random.Generator, shot: Shot, times: Track) -> dict[str, Track]:
         case "lean_in":
             return {"log_zoom": LEAN_IN * size * held, "pitch": 0.15 * held, "head_y": 0.008 * held}
         case "raise_hand" | "wave":
-            wave = swing(rng, times, start, end, rng.uniform(1.4, 2.2), length) if shot.action == "wave" else 0.0
+            wave = swing(times, start, end, rng.uniform(1.7, 1.9), 1.8 * length) if shot.action == "wave" else 0.0
             return {"hand": held, "hand_x": 0.05 * wave * held}
     return {}
 
@@ -190,7 +194,7 @@ def listening_nods(rng: np.random.Generator, gaps: Sequence[tuple[float, float]]
     pitch = np.zeros_like(times)
     for start, end in gaps:
         if end - start > 1.0 and rng.random() < 0.6:
-            pitch += rng.uniform(0.15, 0.3) * swing(rng, times, start, end, 1.4, 2)
+            pitch += rng.uniform(0.15, 0.3) * swing(times, start, end, 1.4, 2, rng.uniform(0, end - start))
     return pitch
 
 
@@ -241,6 +245,7 @@ def states(
     rng: np.random.Generator,
     shots: Sequence[Shot],
     spans: Sequence[tuple[float, float]],
+    actions: Sequence[tuple[float, float]],
     phones: Sequence[Phone],
     wave_16k: np.ndarray,
     visemes_T4: np.ndarray,
@@ -249,8 +254,8 @@ def states(
 ) -> np.ndarray:
     """[T, len(STATE)] states of one clip at `times` seconds; `visemes_T4` are those of `phones` at these times.
 
-    `shots` cover the clip; `spans` are their lengths for the camera (see `camera`). `occlude` is left 0: it depends
-    on who is drawn.
+    `shots` cover the clip; `spans` are their starts and ends for the camera (see `camera`), `actions` those for what
+    the body does. `occlude` is left 0: it depends on who is drawn.
     """
     times = np.asarray(times, np.float64)
     seconds = len(wave_16k) / 16000
@@ -260,7 +265,7 @@ def states(
     parts += [face(shots, weights_TS, visemes_T4), {"blink": blinks(rng, times, seconds, jumps)}]
     parts += [{"hand_x": 0 * times + handed * rng.uniform(0.24, 0.32), "hand_y": 0 * times + rng.uniform(-0.06, 0.12)}]
     parts += [{"pitch": listening_nods(rng, silences(phones, seconds), times)}]
-    parts += [act(rng, s, times) for s in shots]
+    parts += [act(rng, shot, span, times) for shot, span in zip(shots, actions, strict=True)]
     out = np.zeros((len(times), len(STATE)))
     for part in parts:
         for name, track in part.items():

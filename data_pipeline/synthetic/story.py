@@ -98,6 +98,10 @@ def make_storyline(rng: np.random.Generator, speech: Speech, identity: Identity)
     )
 
 
+LASTING = ("none", "raise_hand", "wave")
+"""Actions of which a clip may show a part alone; the others are to be seen whole."""
+
+
 def camera_spans(rng: np.random.Generator, storyline: Storyline) -> list[tuple[float, float]]:
     """(start, end) of each shot's camera move; half of the outer moves reach beyond the clip."""
     spans = [(float(s.start), float(s.end)) for s in storyline.shots]
@@ -106,3 +110,11 @@ def camera_spans(rng: np.random.Generator, storyline: Storyline) -> list[tuple[f
     if rng.random() < 0.5:
         spans[-1] = (spans[-1][0], spans[-1][1] + rng.exponential(BEYOND_S))
     return spans
+
+
+def shot_spans(storyline: Storyline, camera: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """(start, end) of each shot's action: those of its camera move where the action lasts, else the shot's own."""
+    return [
+        span if shot.action in LASTING else (float(shot.start), float(shot.end))
+        for shot, span in zip(storyline.shots, camera, strict=True)
+    ]

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from avatar_jax.director.plan import local_prompt, paraphrase, shots_at
+from avatar_jax.director.plan import local_prompt, paraphrase, shot_clocks, shots_at
 from avatar_jax.director.storyline import Storyline, parse
 from avatar_jax.models.audio_encoder import audio_tokens
+from avatar_jax.models.segment import FACE_LABELS
 from avatar_jax.models.text_encoder import LENGTH, tokenize
 from data_pipeline.source import Record
 from data_pipeline.synthetic.clip import FPS
 from data_pipeline.synthetic.state import COLUMN
 
 MODEL_FPS = 12.5
+_FACE = [COLUMN[name] for name in FACE_LABELS]
 SHOTS = 3
 CANONICAL = 0.5
 """Share of windows whose shots all speak the director's canonical sentence; the others are paraphrased."""
@@ -43,6 +45,8 @@ def sample_window(record: Record, rng: np.random.Generator, stride: float, frame
     said = local_prompt if rng.random() < CANONICAL else lambda shot: paraphrase(shot, rng)
     text_ids_SL = np.zeros((SHOTS, LENGTH), np.int32)
     shot_weights_TS = np.zeros((frames, SHOTS), np.float32)
+    clocks_TS2 = np.zeros((frames, SHOTS, 2), np.float32)
+    clocks_TS2[:, : len(seen)] = shot_clocks(record["spans_S2"][seen], seconds)
     for place, shot in enumerate(seen):
         text_ids_SL[place] = tokenize(said(storyline.shots[shot]))
         shot_weights_TS[:, place] = weights_TS[:, shot]
@@ -52,8 +56,9 @@ def sample_window(record: Record, rng: np.random.Generator, stride: float, frame
         "audio_TUM": np.asarray(audio_tokens(record["audio_FM"], seconds), np.float16),
         "text_ids_SL": text_ids_SL,
         "shot_weights_TS": shot_weights_TS / shot_weights_TS.sum(-1, keepdims=True),
+        "clocks_TS2": clocks_TS2,
         "face_points_32": record["face_points_32"],
-        "mouth_open_T": record["states_TS"][rows, COLUMN["open"]].astype(np.float32),
+        "labels_TK": record["states_TS"][rows][:, _FACE].astype(np.float32),
     }
 
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from avatar_jax.director.plan import shots_at
 from avatar_jax.director.storyline import Shot, parse
 from avatar_jax.media import BadInput
 from avatar_jax.models.avatar_codec import POSE_PATCH, AvatarCodec
@@ -20,6 +21,7 @@ from data_pipeline.synthetic.latents import Encoders, clip_record, encode_clip, 
 from data_pipeline.synthetic.phonemes import Phone
 from data_pipeline.synthetic.preview import contact_sheet, write_preview
 from data_pipeline.synthetic.state import COLUMN, POSE_COLUMNS, neutral
+from data_pipeline.synthetic.story import LASTING
 from data_pipeline.synthetic.voice import HELDOUT_VARIANTS
 
 SECONDS = 4.0
@@ -36,7 +38,7 @@ def moved(rate: float = FPS, seed: int = 0, **wish: object) -> dict[str, np.ndar
     times = np.arange(round(SECONDS * rate)) / rate
     wave = np.zeros(round(SECONDS * 16000), np.int16)
     rng = np.random.default_rng(seed)
-    made = motion.states(rng, [shot], [(0.0, SECONDS)], [], wave, np.zeros((len(times), 4)), times)
+    made = motion.states(rng, [shot], [(0.0, SECONDS)], [(0.0, SECONDS)], [], wave, np.zeros((len(times), 4)), times)
     return {name: made[:, column].astype(np.float64) for name, column in COLUMN.items()}
 
 
@@ -133,6 +135,7 @@ def record_of(clip: Clip) -> dict[str, np.ndarray]:
         "latents_TPC": np.arange(count, dtype=np.float16)[:, None, None] * np.ones((1, 17, 139), np.float16),
         "audio_FM": np.arange(2 * count, dtype=np.float16)[:, None] * np.ones((1, 64), np.float16),
         "states_TS": clip.states_TS,
+        "spans_S2": clip.spans_S2,
         "storyline": np.asarray(clip.storyline.to_json()),
         "face_points_32": face_points(clip),
     }
@@ -147,7 +150,10 @@ def test_window_is_aligned(clips: list[Clip], stride: float) -> None:
     np.testing.assert_allclose(window["times_T"], index / 2)
     np.testing.assert_allclose(window["audio_TUM"][:, :, 0].mean(1), np.clip(2 * index, 0, None), atol=1.6)
     np.testing.assert_allclose(window["shot_weights_TS"].sum(1), 1, atol=1e-6)
-    np.testing.assert_array_equal(window["mouth_open_T"], clips[0].states_TS[index.astype(int), COLUMN["open"]])
+    np.testing.assert_array_equal(window["labels_TK"][:, 0], clips[0].states_TS[index.astype(int), COLUMN["open"]])
+    shot = int(np.flatnonzero(shots_at(clips[0].storyline, index / 25).max(0))[0])
+    first = clips[0].spans_S2[shot, 0]
+    np.testing.assert_allclose(window["clocks_TS2"][:, 0, 0], np.clip(index / 25 - first, 0, 4), atol=1e-5)
     assert window["text_ids_SL"].shape == (windows.SHOTS, len(tokenize("")))
     assert (window["face_points_32"] > 0.2).all() and (window["face_points_32"] < 0.8).all()
     used = window["shot_weights_TS"].max(0) > 0
@@ -196,3 +202,21 @@ def test_dataset_resumes_and_does_not_mix(tmp_path: Path, monkeypatch: pytest.Mo
 def test_command_refuses(wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["synthetic", "--out", str(tmp_path / "data"), *wrong]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) <= 3
+
+
+def test_a_nod_begins_with_its_shot() -> None:
+    """What is asked for happens when its shot begins, and is over when its swings are."""
+    for seed in range(4):
+        pitch = moved(seed=seed, action="nod", motion=0.0)["pitch"] - moved(seed=seed, motion=0.0)["pitch"]
+        assert np.abs(pitch[10:50]).max() > 0.4
+        assert np.abs(pitch[-25:]).max() < 0.01
+
+
+def test_only_lasting_actions_reach_beyond_the_clip(clips: list[Clip]) -> None:
+    beyond = 0
+    for clip in clips:
+        for shot, (start, end) in zip(clip.storyline.shots, clip.spans_S2, strict=True):
+            outside = start < float(shot.start) or end > float(shot.end)
+            assert not outside or shot.action in LASTING
+            beyond += outside
+    assert beyond

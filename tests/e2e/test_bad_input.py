@@ -308,5 +308,5 @@ def test_a_bad_job_never_stops_the_others(whole: dict, tmp_path: Path, capsys: p
     results = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert [r["status"] for r in results] == ["done", *["bad input"] * 7, *["done"] * 3]
     assert all(len(r["error"].splitlines()) == 3 for r in results if r["status"] == "bad input")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {*PROMPTS, "results.jsonl"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*PROMPTS, "results.jsonl", ".jobs"}
     assert {p.name for p in tmp_path.iterdir()} == {"jobs.jsonl", "out"}

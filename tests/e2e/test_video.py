@@ -59,8 +59,8 @@ def report_of(request: Request) -> dict:
 def test_every_file_is_there(finished: Request) -> None:
     names = {p.name for p in finished.out.iterdir()}
     assert names == {
-        "video.mp4", "storyline.json", "blueprint.mp4", "keyframes.png", "keyframes", "segments", "report.json",
-        "manifest.json",
+        "video.mp4", "storyline.json", "storyline.md", "storyline.png", "blueprint.mp4", "keyframes.png", "keyframes",
+        "segments", "report.json", "manifest.json",
     }  # fmt: skip
     assert len(list(read_frames(finished.out / "video.mp4"))) == 75
     with av.open(str(finished.out / "video.mp4")) as container:

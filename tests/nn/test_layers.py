@@ -6,12 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avatar_jax.nn.attention import FrameAttention, attend
+from avatar_jax.nn.attention import attend
 from avatar_jax.nn.linear import FeedForward
 from avatar_jax.nn.norm import layer_norm, modulate, rms_norm
 from avatar_jax.nn.patch import grid_positions, patchify, unpatchify
 from avatar_jax.nn.stack import REMAT, Stack
 from avatar_jax.nn.time import sinusoid
+from avatar_jax.nn.window_attention import FrameAttention
 
 
 def test_norms_by_hand() -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.sampling.blueprint import BlueprintConfig, plan_blueprint, sample_blueprint
+from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.insertion import InsertionConfig, insert_frames, plan_insertion
-from avatar_jax.sampling.seams import VARIANTS, SeamConfig, repair_seams
+from avatar_jax.sampling.joins import INSERTIONS, JOINS
+from avatar_jax.sampling.seams import SeamConfig, part_of, repair_seams
 from avatar_jax.sampling.segments import SegmentConfig, assemble, plan_segments, sample_segments
 from avatar_jax.sampling.windows import SolverConfig, solve, windows_at
 from avatar_jax.timeline import Timeline
@@ -17,18 +19,24 @@ from tests.sampling.toy import C, P, ToyDenoiser, noise, truth
 KEYS = (0, 12, 21, 27, 33, 45, 60)
 
 
-def run(denoise: ToyDenoiser, attempts: list[int] | None = None, seams: SeamConfig | None = None, fps: int = 25):
+def run(
+    denoise: ToyDenoiser,
+    attempts: list[int] | None = None,
+    seams: SeamConfig | None = None,
+    fps: int = 25,
+    insertion: InsertionConfig | None = None,
+):
     """(track before seams, track, output frames) of a video with key frames KEYS."""
     segments = plan_segments(KEYS)
     keys = {k: truth(np.array(k)) + 0.5 for k in KEYS}
-    attempts = attempts or [0] * len(segments)
+    attempts, insertion = attempts or [0] * len(segments), insertion or InsertionConfig(wave=3)
     made = sample_segments(denoise, noise, segments, keys, SegmentConfig(wave=4), attempts, {}, lambda *_: None)
-    before = assemble(segments, made, keys)
+    before = assemble(segments, made)
     config = seams or SeamConfig()
     track = repair_seams(denoise, noise, before, segments, config)
     line = Timeline(int(16_000 * 4.8), 16_000, Fraction(fps), Fraction(25, 2))
-    plan = plan_insertion(line, segments, config.reach)
-    frames = np.stack(list(insert_frames(denoise, noise, track, line, plan, InsertionConfig(wave=3))))
+    plan = plan_insertion(line, segments, config.width, insertion)
+    frames = np.stack(list(insert_frames(denoise, noise, track, line, plan, insertion)))
     assert len(frames) == line.frames
     return before, track, frames
 
@@ -124,20 +132,69 @@ def test_inserted_frames_are_generated_at_their_own_times() -> None:
         np.testing.assert_allclose(frames[off], truth(times[off]), atol=1e-5)
 
 
-def test_variants_of_seams() -> None:
-    before, hard, _ = run(ToyDenoiser(), seams=VARIANTS["hard"][1])
+def test_ways_to_join() -> None:
+    """Each as the config that is compared: what it does to the frames about a seam."""
+    ways = {name: change(SampleConfig()) for name, change in JOINS.items()}
+    before, hard, _ = run(ToyDenoiser(), seams=ways["hard key frames"].seams)
     np.testing.assert_array_equal(before, hard)
-    _, blended, _ = run(ToyDenoiser(), seams=VARIANTS["blend"][1])
+    _, blended, _ = run(ToyDenoiser(), seams=ways["plain blending"].seams)
     np.testing.assert_allclose(blended[12], (before[9] + before[15]) / 2, atol=1e-5)
+    np.testing.assert_array_equal(np.flatnonzero((blended != before).any(axis=(1, 2)))[:5], [10, 11, 12, 13, 14])
+    assert ways["regenerated seam"].seams.width == 2 and ways["soft tail"].seams.width == 0
+    assert [way.segment.tail for way in ways.values()].count(1.0) == 3
 
 
-def test_soft_tail_pulls_the_last_frame() -> None:
-    segments = plan_segments((0, 12))
-    keys = {0: truth(np.array(0)), 12: truth(np.array(12)) + 3}
-    toy = ToyDenoiser(noisy=0.5)
-    done = {}
+@pytest.mark.parametrize("lean", [0, 2])
+def test_soft_tail_pulls_the_end_and_lets_the_sound_decide(lean: int) -> None:
+    segments = plan_segments((0, 12, 21))
+    keys = {k: truth(np.array(k)) + 3 * (k == 12) for k in (0, 12, 21)}
+    tracks = {}
     for tail in (0.0, 0.7, 1.0):
-        config = SegmentConfig(tail=tail)
-        done[tail] = sample_segments(toy, noise, segments, keys, config, [0], {}, lambda *_: None)[0]
-    error = {tail: np.abs(made[12] - keys[12]).mean() for tail, made in done.items()}
-    assert error[1.0] == 0 and error[0.7] < error[0.0]
+        config = SegmentConfig(tail=tail, lean=lean)
+        made = sample_segments(ToyDenoiser(noisy=0.5), noise, segments, keys, config, [0, 0], {}, lambda *_: None)
+        tracks[tail] = assemble(segments, made)
+        np.testing.assert_array_equal(made[1][0], keys[12])
+    error = {tail: np.abs(track[12] - keys[12]).mean() for tail, track in tracks.items()}
+    assert error[1.0] == 0 < error[0.7] < error[0.0]
+    moved = np.flatnonzero(np.abs(tracks[0.7] - tracks[0.0])[:13].max(axis=(1, 2)) > 1e-6)
+    assert moved.tolist() == list(range(12 - lean, 13))
+
+
+@pytest.mark.parametrize("fps", [24, 25, 48])
+@pytest.mark.parametrize("name", INSERTIONS)
+def test_ways_to_insert(name: str, fps: int) -> None:
+    """Model frames stay; the others are where the way says: at their own times, on a line, or the frame before."""
+    config = INSERTIONS[name](SampleConfig()).insertion
+    _, track, frames = run(ToyDenoiser(), fps=fps, insertion=config)
+    times = np.arange(len(frames)) * 12.5 / fps
+    if "repeat" in name:
+        np.testing.assert_array_equal(frames, track[np.floor(times + 1e-9).astype(int)])
+        return
+    on_grid = np.abs(times - np.round(times)) < 1e-9
+    np.testing.assert_array_equal(frames[on_grid], track[np.round(times[on_grid]).astype(int)])
+    step = {"straight line": 1.0, "model to 25, then line": 0.5}.get(name)
+    if step is None:
+        wanted = truth(times)
+    else:
+        low = np.floor(times / step + 1e-9) * step
+        share = ((times - low) / step)[:, None, None]
+        wanted = (1 - share) * truth(low) + share * truth(low + step)
+    inside = ~on_grid & (times > 1) & (times < 59)  # the video's own ends are key frames, which `run` moves
+    np.testing.assert_allclose(frames[inside], wanted[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", INSERTIONS)
+@pytest.mark.parametrize("join", JOINS)
+def test_a_redo_stays_within_its_seams_however_joined(join: str, name: str) -> None:
+    """Frames outside the parts that `part_of` names for the sub-clip and its seams are bit-equal at 48 fps."""
+    config = INSERTIONS[name](JOINS[join](SampleConfig()))
+    toy, redo = ToyDenoiser(noisy=0.3, leak=0.3), 4
+    attempts = [0] * 6
+    _, _, frames = run(toy, attempts, config.seams, 48, config.insertion)
+    attempts[redo] = 1
+    _, _, again = run(toy, attempts, config.seams, 48, config.insertion)
+    segments, ratio = plan_segments(KEYS), Fraction(25, 96)
+    parts = [part_of(i * ratio, segments, config.seams.width) for i in range(len(frames))]
+    changed = {parts[i] for i in np.flatnonzero((frames != again).any(axis=(1, 2)))}
+    assert f"sub-clip {redo}" in changed
+    assert changed <= {f"seam {redo - 1}|{redo}", f"sub-clip {redo}", f"seam {redo}|{redo + 1}"}

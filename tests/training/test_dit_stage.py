@@ -40,16 +40,17 @@ def toy_source(rng: np.random.Generator, stride: float, frames: int) -> dict[str
         "text_ids_SL": np.ones((3, 48), np.int32),
         "shot_weights_TS": np.eye(3, dtype=np.float32)[np.zeros(frames, int)],
         "face_points_32": np.array([[0.4, 0.7], [0.35, 0.4], [0.65, 0.4]], np.float32),
-        "mouth_open_T": opening,
+        "clocks_TS2": np.ones((frames, 3, 2), np.float32),
+        "labels_TK": np.tile(opening[:, None], (1, 8)),
     }
 
 
-def toy_feed(draw: Draw, start: int) -> Iterator[dict[str, np.ndarray]]:
+def toy_feed(draw: Draw, start: int, index: int = 0, count: int = 1) -> Iterator[dict[str, np.ndarray]]:
     def window(clip: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         stride, known_T = draw(rng)
         return {**toy_source(rng, stride, MODEL.frames), "known_T": known_T}
 
-    return batches(range(20), LoaderConfig(batch=8), window, start)
+    return batches(range(20), LoaderConfig(batch=8), window, start, index, count)
 
 
 STAGE = DitStage(DitConfig(model=MODEL, batch=8, eval_windows=16, eval_steps=4), toy_feed, toy_source, toy_source)
@@ -75,7 +76,8 @@ def test_batches_resume_exactly() -> None:
     third = [next(whole) for _ in range(3)][2]
     again = next(resumed)
     assert set(third) == {
-        "latents_BTPC", "times_BT", "audio_BTUM", "text_ids_BSL", "shot_weights_BTS", "face_points_B32", "known_BT",
+        "latents_BTPC", "times_BT", "audio_BTUM", "text_ids_BSL", "shot_weights_BTS", "clocks_BTS2", "face_points_B32",
+        "known_BT",
     }  # fmt: skip
     for key in third:
         np.testing.assert_array_equal(third[key], again[key])

@@ -27,6 +27,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> DitStage:
                 {
                     "latents_TPC": np.full((FRAMES, PATCHES, CHANNELS), clip, np.float16),
                     "audio_FM": np.full((2 * FRAMES, 64), clip, np.float16),
+                    "spans_S2": np.array([[0.0, 4.0]]),
                     "states_TS": np.zeros((FRAMES, len(STATE)), np.float32),
                     "storyline": one_shot(64_000, 16_000, emotion="joy").to_json(),
                     "face_points_32": np.zeros((3, 2), np.float32),
@@ -46,7 +47,7 @@ def test_windows_differ_in_use_and_place(stage: DitStage) -> None:
     frames = stage.config.model.frames
     assert batch["latents_BTPC"].shape == (BATCH, frames, PATCHES, CHANNELS)
     assert batch["known_BT"].shape == (BATCH, frames) and batch["known_BT"].dtype == bool
-    assert "mouth_open_BT" not in batch
+    assert "labels_BTK" not in batch
     later = list(islice(stage.batches(1), 4))
     assert len({b["times_BT"].tobytes() for b in [batch, *later]}) == 5
 

@@ -1,0 +1,88 @@
+"""The Pallas kernels, interpreted, against plain attention: values, log-sums, gradients, odd lengths, two dtypes."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avatar_jax.nn import flash, flash_few
+from avatar_jax.nn.blockwise import Seen, attention
+from avatar_jax.nn.flash import block_size
+from avatar_jax.nn.groups import grouped_by_kernel, joined, joined_by_kernel
+from avatar_jax.nn.rope import rope_tables, rotate
+from avatar_jax.nn.rope_kernel import rotate_rows
+from tests.nn.test_blockwise import HEADS, ids, plain, some
+
+many = partial(flash.forward, queries=512, keys=256, interpret=True)
+few = partial(flash_few.forward, block=256, interpret=True)
+
+
+@pytest.mark.parametrize("dtype, atol", [(jnp.float32, 2e-5), (jnp.bfloat16, 4e-2)])
+@pytest.mark.parametrize("queries, keys, count", [(700, 900, 893), (300, 130, 130)])
+def test_many_to_many_equals_plain_attention(
+    queries: int, keys: int, count: int, dtype: jnp.dtype, atol: float
+) -> None:
+    q, k, v = (x.astype(dtype) for x in some(queries, keys, 128))
+    for found, expected in zip(many(q, k, v, HEADS, Seen(count)), plain(q, k, v, Seen(count)), strict=True):
+        np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
+
+
+def test_scores_that_grow_by_more_than_float32_holds_do_not_overflow() -> None:
+    q, k, v = some(256, 512, 128)
+    k = k.at[:, 256:].multiply(40.0)
+    y, lse = many(10 * q, k, v, HEADS, Seen(512))
+    expected, expected_lse = plain(10 * q, k, v, Seen(512))
+    assert expected_lse.max() > 1000
+    np.testing.assert_allclose(lse, expected_lse, rtol=1e-5)
+    np.testing.assert_allclose(y, expected, atol=2e-2)
+
+
+def test_keys_that_are_all_hidden_weigh_nothing() -> None:
+    _, lse = many(*some(256, 256, 128), HEADS, Seen(0))
+    assert np.isfinite(lse).all() and lse.max() < -1e8
+
+
+@pytest.mark.parametrize("dtype, atol", [(jnp.float32, 2e-5), (jnp.bfloat16, 4e-2)])
+@pytest.mark.parametrize("queries, keys", [(300, 70), (256, 256)])
+def test_few_keys_equal_plain_attention(queries: int, keys: int, dtype: jnp.dtype, atol: float) -> None:
+    q, k, v = (x.astype(dtype) for x in some(queries, keys, 128))
+    for seen in (Seen(keys), ids(queries, keys)):
+        for found, expected in zip(few(q, k, v, HEADS, seen), plain(q, k, v, seen), strict=True):
+            np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
+
+
+@pytest.mark.parametrize("kernel", [many, few])
+def test_gradients_equal_those_of_plain_attention(kernel) -> None:
+    q, k, v = some(300, 260, 128)
+
+    def loss(function, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        return (function(q, k, v)[0] ** 2).sum()
+
+    ours = jax.grad(partial(loss, lambda q, k, v: attention(kernel, q, k, v, HEADS, Seen(255))), (0, 1, 2))(q, k, v)
+    expected = jax.grad(partial(loss, lambda q, k, v: plain(q, k, v, Seen(255))), (0, 1, 2))(q, k, v)
+    for found, wanted in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_rotation_of_rows_equals_rotation_of_heads() -> None:
+    x = jax.random.normal(jax.random.key(0), (2, 300, HEADS * 128))
+    tables = rope_tables(jax.random.uniform(jax.random.key(1), (2, 300, 3), maxval=30.0), 128)
+
+    def plainly(x: jax.Array) -> jax.Array:
+        return rotate(x.reshape(2, 300, HEADS, 128), tables).reshape(x.shape)
+
+    def by_kernels(x: jax.Array) -> jax.Array:
+        rotated_BND = joined_by_kernel(rotate_rows(x, tables, HEADS, 2, True), True)
+        return joined(grouped_by_kernel(rotated_BND, 2, True))
+
+    np.testing.assert_allclose(rotate_rows(x, tables, HEADS, 1, True)[0], plainly(x), atol=1e-6)
+    np.testing.assert_allclose(by_kernels(x), plainly(x), atol=1e-6)
+    ours, expected = (jax.grad(lambda x, f=f: (f(x) ** 3).sum())(x) for f in (by_kernels, plainly))
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("count, largest, size", [(75_776, 5120, 4736), (32_768, 5120, 4096), (900, 5120, 1024)])
+def test_blocks_divide_the_tokens_of_the_shipped_sizes(count: int, largest: int, size: int) -> None:
+    assert block_size(count, largest) == size
