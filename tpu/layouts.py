@@ -1,7 +1,7 @@
 """Meshes for a slice: the one to take without looking, and the ones worth comparing.
 
-Weights are split over `fsdp` until they leave room, guidance and windows ride `data` and `fsdp`, tokens take the rest
-through `seq` as far as it divides the heads.
+Guidance and windows ride `data`, tokens take the rest through `seq` as far as it divides the heads. Weights are split
+over `seq`; where that leaves no room, over `fsdp` too, which then carries guidance and windows.
 """
 
 import math
@@ -29,14 +29,15 @@ def spec(sizes: dict[str, int]) -> str:
 
 def default_mesh(model: VideoModelConfig, slice_: Slice, per_weight: float = 1.0) -> str:
     """`per_weight`: bytes kept for each byte of bfloat16 weights (training keeps moments and float32 too)."""
-    split = 1
-    while weight_gib(model) * per_weight / split > ROOM * slice_.chip.hbm_gib and split < slice_.chips:
+    room, split = ROOM * slice_.chip.hbm_gib, 1
+    while True:
+        rest = slice_.chips // split
+        # Two rows of guidance go side by side, on the axis that splits weights if there is one.
+        data = 2 if split == 1 and rest > 1 else 1
+        seq = math.gcd(rest // data, model.dit.heads)
+        if weight_gib(model) * per_weight / (split * seq) <= room or split >= slice_.chips:
+            return spec({"data": rest // seq, "fsdp": split, "seq": seq})
         split *= 2
-    rest = slice_.chips // split
-    # Two rows of guidance go side by side, on the axis that splits weights if there is one.
-    data = 2 if split == 1 and rest > 1 else 1
-    seq = math.gcd(rest // data, model.dit.heads)
-    return spec({"data": rest // seq, "fsdp": split, "seq": seq})
 
 
 def candidates(model: VideoModelConfig, slice_: Slice) -> list[str]:
@@ -60,4 +61,4 @@ def candidates(model: VideoModelConfig, slice_: Slice) -> list[str]:
 def weights_over(mesh: str) -> int:
     """Over how many chips a mesh splits weights."""
     sizes = dict(part.split("=") for part in mesh.split(",") if part)
-    return int(sizes.get("fsdp", 1)) * int(sizes.get("tensor", 1))
+    return math.prod(int(sizes.get(axis, 1)) for axis in ("fsdp", "seq", "tensor"))

@@ -116,7 +116,7 @@ def test_shapes_off_the_grid_are_refused(shape: Shape, name: str) -> None:
 def test_default_meshes_leave_room_and_divide_heads() -> None:
     small, large = model_of(config("wan_t2v_1_3b")), model_of(config("wan_flf2v_14b"))
     assert default_mesh(small, V6E) == "data=2,seq=4"
-    assert default_mesh(large, V6E) == "fsdp=2,seq=4"
+    assert default_mesh(large, V6E) == "data=2,seq=4"
     for model in (small, large):
         for name in ("v5e:2x4", "v5e:4x4", "v6e:4x4", "v5p:2x2x2", "v5p:4x4x4"):
             slice_ = parse_topology(name)
