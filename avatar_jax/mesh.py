@@ -70,6 +70,10 @@ def parse_axes(spec: str) -> tuple[dict[str, int], dict[str, int]]:
     return {axis: sizes.get(axis, 1) for axis in AXES}, {axis: sizes.get(OVER_SLICES + axis, 1) for axis in AXES}
 
 
+ORDERED = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+"""Made-up devices take independent collectives in one order: else two of them may wait for each other for ever."""
+
+
 def set_host_devices(spec: str, processes: int = 1) -> None:
     """Give the CPU backend as many devices as `spec` asks for, shared out over `processes`.
 
@@ -78,7 +82,7 @@ def set_host_devices(spec: str, processes: int = 1) -> None:
     count = -(-math.prod(parse_mesh(spec).values()) // processes)
     flags = os.environ.get("XLA_FLAGS", "")
     if count > 1 and "xla_force_host_platform_device_count" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}".strip()
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count} {ORDERED}".strip()
 
 
 def make_mesh(spec: str = "", devices: list[jax.Device] | None = None) -> Mesh:

@@ -111,13 +111,13 @@ def test_eight_devices_give_the_same_frames(
 
 
 def assert_equal(frames: np.ndarray, out: Path, others: np.ndarray, other: Path) -> None:
-    """Latents of the blueprint and of every sub-clip to float32's rounding, and the blueprint's frames to one level: a
-    tie may fall to either side. Seams begin from rounded frames, and random networks pass a tie on."""
+    """Latents of the blueprint and of every sub-clip to float32's rounding, and the blueprint's frames to two levels:
+    random decoders stretch that, and ties fall to either side. Seams begin from rounded frames, and pass ties on."""
     for path in sorted((other / "segments").glob("[b0-9]*.npz")):
         first, second = (np.load(folder / "segments" / path.name)["latents"] for folder in (out, other))
         np.testing.assert_allclose(first, second, atol=1e-4, err_msg=path.name)
     first, second = (np.load(folder / "segments" / "levels.npy").astype(int) for folder in (out, other))
-    assert np.abs(first - second).max() <= 1
+    assert np.abs(first - second).max() <= 2
     difference = np.abs(frames.astype(int) - others.astype(int))
     assert difference.max() <= 3 and difference.mean() < 0.01
 
