@@ -18,7 +18,7 @@ class SampleConfig:
     rows: int = 8
     one_prompt: bool = False
     """Every frame is told the prompts of all shots in one sentence and the camera makes one move: what a system without
-    a timeline does (an ablation, docs/ablations.md)."""
+    a timeline does, to compare with."""
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)

@@ -1,6 +1,5 @@
 """One request, one way through: director, blueprint, key frames, sub-clips, seams, insertion, video."""
 
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from avatar_jax.sampling.insertion import insert_frames, plan_insertion
 from avatar_jax.sampling.keyframes import select_keyframes
 from avatar_jax.sampling.photograph import noted
 from avatar_jax.sampling.report import FrameWatch, Stopwatch, cost, origin, plain, progress_bar
-from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare
+from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepare, warn
 from avatar_jax.sampling.seams import part_of, repair_seams
 from avatar_jax.sampling.segments import Segment, assemble, plan_segments
 from avatar_jax.sampling.work import Models, Work, begin
@@ -72,10 +71,7 @@ def generate(
     elif folder.is_complete(fingerprint):
         return {**(read_json(folder.path / "report.json") or {}), "already_complete": True}
     plan = folder.open(fingerprint)
-    if prepared.framing.warning:
-        print(f"warning: {prepared.framing.warning}", file=sys.stderr)
-    if prepared.storyline.fallback:
-        print(f"warning: {prepared.storyline.fallback}", file=sys.stderr)
+    warn(prepared)
 
     with progress_bar(quiet) as bar:
         watch = Stopwatch(bar)

@@ -1,5 +1,6 @@
 """What is asked for, checked and decoded before anything is written."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -116,3 +117,10 @@ def prepare(inputs: Inputs, prompt: str, director: Director, finder: Reader | No
     storyline = inputs.storyline or from_first(lambda: director(recording, picture, prompt, box))
     timeline = Timeline(recording.samples, recording.sample_rate, inputs.fps, MODEL_FPS)
     return Prepared(framing, recording, storyline, timeline)
+
+
+def warn(prepared: Prepared) -> None:
+    """Tell on stderr what the user should know of the portrait and of who planned."""
+    for warning in (prepared.framing.warning, prepared.storyline.fallback):
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)

@@ -54,8 +54,8 @@ from avatar_jax.models.segment import (
     WindowModel,
     init_window_model,
 )
+from avatar_jax.training.face_probe import correlation, fit_ridge, read
 from avatar_jax.training.losses import LossWeights, window_loss
-from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
 

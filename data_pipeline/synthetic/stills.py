@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_pipeline.synthetic.identity import make_identity, with_background
+from data_pipeline.synthetic.identity import make_identity
 from data_pipeline.synthetic.render import landmarks, occlusion, portrait, render
 from data_pipeline.synthetic.state import COLUMN, EMOTIONS, STATE, bound, emotion_face, neutral
 
@@ -62,11 +62,10 @@ def stills(
     per_identity: int = 7,
     size: int = 128,
     first: int = 0,
-    randomise_background: bool = False,
 ) -> Iterator[Stills]:
     """Characters number first .. first + count - 1 of a seed, each with its portrait and per_identity - 1 frames.
 
-    Item i depends on (seed, i) alone. randomise_background puts every frame before another background.
+    Item i depends on (seed, i) alone.
     """
     for index in range(first, first + count):
         rng = np.random.default_rng([seed, index, 73])
@@ -74,12 +73,6 @@ def stills(
         drawn = [random_state(rng) for _ in range(per_identity - 1)]
         states = np.stack([state for state, _ in drawn]) if drawn else np.zeros((0, len(STATE)), np.float32)
         states[:, COLUMN["occlude"]] = occlusion(identity, states)
-        if randomise_background:
-            walls = [with_background(identity, int(rng.integers(1 << 31))) for _ in drawn]
-            frames = np.concatenate(
-                [render(wall, state[None], size) for wall, state in zip(walls, states, strict=True)]
-            )
-        else:
-            frames = render(identity, states, size)
+        frames = render(identity, states, size)
         emotions = np.array([emotion for _, emotion in drawn], np.int32)
         yield Stills(portrait(identity, size), frames, states, landmarks(identity), emotions, identity.seed)

@@ -13,8 +13,8 @@ from avatar_jax.models.dit import DiTConfig
 from avatar_jax.models.segment import CHANNELS, GRID_CHANNELS, PATCHES, USED_PC, WindowConfig
 from avatar_jax.models.text_encoder import TextEncoderConfig
 from avatar_jax.training.dit_stage import WINDOW_KINDS, DitConfig, DitStage, Draw, draw_window
+from avatar_jax.training.face_probe import correlation, fit_ridge, read
 from avatar_jax.training.losses import LossWeights, face_weights, window_loss
-from avatar_jax.training.mouth_probe import correlation, fit_ridge, read
 from data_pipeline.loader import LoaderConfig, batches
 
 MODEL = WindowConfig(

@@ -15,9 +15,10 @@ export PYTHONUNBUFFERED=1
 export MALLOC_ARENA_MAX=1
 
 LIBTPU=""
-# v5p only: large attention kernels need more than the default share of on-chip memory for their blocks.
+# Large attention kernels (v5p) and large products at full speed (v6e) need more than the default share of on-chip memory.
+# As in tpu/topology.py: the estimates of docs/tpu.md hold with it.
 case "${TPU_ACCELERATOR_TYPE:-}" in
-  v5p*) LIBTPU="$LIBTPU --xla_tpu_scoped_vmem_limit_kib=65536" ;;
+  v5p* | v6e*) LIBTPU="$LIBTPU --xla_tpu_scoped_vmem_limit_kib=65536" ;;
 esac
 # Collectives start as soon as their input is there and end when their output is needed, so that they hide behind
 # matmuls; all-gathers of the next layer's weights may then run during this layer's attention.

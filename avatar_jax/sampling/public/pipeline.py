@@ -1,6 +1,5 @@
 """The cascade on public weights: director, blueprint, key frames, sub-clips side by side, seams, video."""
 
-import sys
 import time
 from fractions import Fraction
 from typing import Any
@@ -19,7 +18,7 @@ from avatar_jax.sampling.public.joining import Joiner, retimed
 from avatar_jax.sampling.public.scores import sharpness
 from avatar_jax.sampling.public.work import Work, begin
 from avatar_jax.sampling.report import FrameWatch, Stopwatch, cost, origin, plain, progress_bar
-from avatar_jax.sampling.request import Director, Inputs, Prepared, Request, decode, prepare
+from avatar_jax.sampling.request import Director, Inputs, Prepared, Request, decode, prepare, warn
 from avatar_jax.timeline import Timeline, nearest_frame
 
 
@@ -64,10 +63,7 @@ def generate(
     elif folder.is_complete(fingerprint):
         return {**(read_json(folder.path / "report.json") or {}), "already_complete": True}
     plan = folder.open(fingerprint)
-    if prepared.framing.warning:
-        print(f"warning: {prepared.framing.warning}", file=sys.stderr)
-    if prepared.storyline.fallback:
-        print(f"warning: {prepared.storyline.fallback}", file=sys.stderr)
+    warn(prepared)
     recording = inputs.recording
     timeline = Timeline(recording.samples, recording.sample_rate, inputs.fps, Fraction(config.fps))
 

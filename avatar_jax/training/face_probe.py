@@ -1,7 +1,8 @@
-"""How well the mouth of generated latents follows the label: a linear readout of the mouth's opening.
+"""What the face of generated latents shows: a linear readout of labels such as the mouth's opening.
 
-The codec's latents hold the opening of the mouth almost linearly, so a ridge regression fitted on clean latents can
-read generated ones without decoding a picture. It watches training; finished videos are judged by other readers.
+The codec's latents hold these almost linearly, so a ridge regression fitted on clean latents reads generated ones
+without decoding a picture. It is part of the generator's loss and watches training; finished videos are judged by
+other readers.
 """
 
 import numpy as np
