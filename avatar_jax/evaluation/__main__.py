@@ -4,12 +4,15 @@
         [--camera static] [--sheets] [--out DIR] [--weights DIR] [--judge FILE]
         [--dotted.override=value]          passed on to sample.py, as in --segment.solver.guidance.audio=1.5
     python -m avatar_jax.evaluation joins [--cases 12] [--seconds 4] [--fresh] [--json] [--out DIR] [--weights DIR]
+    python -m avatar_jax.evaluation obedience [--cases 12] [--seconds 6] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation gallery [--out docs/gallery] [--work DIR] [--only NAME ...]
 
 embedded: the embedded model on held-out synthetic characters and voices, with the reader's own ceiling beside every
 reading. Needs the `pipeline` extra, which draws and speaks the cases; where flite is installed, cases with a voice of
 a family of its own are added. With --json the last line is one JSON object.
 joins: the ways to join sub-clips and to insert frames, on the same cases; goes on where it was stopped.
+obedience: does the video follow its storyline in time? Hit@Segment with the storyline, without the trained storyline
+attention, and with one global prompt.
 gallery: the README's avatars, as strips of frames, and contact sheets of whole videos to look at.
 """
 
@@ -59,6 +62,9 @@ def run(arguments: list[str] | None) -> int:
     sized(two, cases=12, out="out/joins")
     two.add_argument("--fresh", action="store_true", help="make anew what is there")
     two.set_defaults(go=joins, flite=0)
+    obey = what.add_parser("obedience", help="storyline against one global prompt")
+    sized(obey, cases=12, out="out/obedience", seconds=6.0)
+    obey.set_defaults(go=obedience, flite=0)
     three = what.add_parser("gallery", help="the README's avatars, and contact sheets of whole videos")
     three.add_argument("--out", type=Path, default=Path("docs/gallery"), help="folder of the strips")
     three.add_argument("--work", type=Path, default=Path("out/gallery"), help="folder of videos and contact sheets")
@@ -70,10 +76,10 @@ def run(arguments: list[str] | None) -> int:
     return args.go(args, tuple(overrides))
 
 
-def sized(parser: argparse.ArgumentParser, cases: int, out: str) -> None:
+def sized(parser: argparse.ArgumentParser, cases: int, out: str, seconds: float = 4.0) -> None:
     """Options of every comparison with ground truth."""
     parser.add_argument("--cases", type=int, default=cases)
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of each case")
+    parser.add_argument("--seconds", type=float, default=seconds, help="length of each case")
     parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
     parser.add_argument("--judge", type=Path, help="file of the judge, if not in that folder")
@@ -122,6 +128,18 @@ def joins(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     config = joins.JoinsConfig(args.cases, args.seconds, args.out, args.weights, args.judge, overrides, args.fresh)
     result = joins.run(config)
     print(joins.as_text(result))
+    if args.json:
+        print(summary.as_json(result))
+    return 0
+
+
+def obedience(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    check_size(args)
+    from avatar_jax.evaluation import obedience, summary
+
+    config = obedience.ObedienceConfig(args.cases, args.seconds, args.out, args.weights, args.judge, overrides)
+    result = obedience.run(config)
+    print(obedience.as_text(result))
     if args.json:
         print(summary.as_json(result))
     return 0

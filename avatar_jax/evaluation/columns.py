@@ -114,38 +114,61 @@ def inside(case: Case, shot: ShotSpan) -> slice | None:
     return slice(first, stop) if stop - first >= SHORTEST_S * case.fps else None
 
 
-def emotion_acc(cases: Sequence[Case], look: str) -> float:
-    """Over shots of intensity FELT and more, by the mean of the logits over the shot."""
-    right = []
-    for case, shot in shots_of(cases):
-        frames = inside(case, shot)
-        if frames is None or (shot.intensity < FELT and shot.emotion != "neutral"):
-            continue
-        logits = case.looks[look].judged.emotion[frames].mean(axis=0)
-        right.append(EMOTIONS[int(logits.argmax())] == shot.emotion)
-    return mean(np.array(right, float))
+def emotion_hit(case: Case, shot: ShotSpan, look: str) -> bool | None:
+    """Whether the mean of the logits over the shot names its emotion; None for one too short or too faint to count."""
+    frames = inside(case, shot)
+    if frames is None or (shot.intensity < FELT and shot.emotion != "neutral"):
+        return None
+    logits = case.looks[look].judged.emotion[frames].mean(axis=0)
+    return EMOTIONS[int(logits.argmax())] == shot.emotion
 
 
-def camera_acc(cases: Sequence[Case], look: str) -> float:
-    """Over shots in which the true camera visibly does what was asked: it may have been at its limit already."""
-    right = []
-    for case, shot in shots_of(cases):
-        frames = inside(case, shot)
-        if frames is None or shots.camera_of(cut(case.truth, frames)) != shot.camera:
-            continue
-        right.append(shots.camera_of(read_tracks(case, look, frames)) == shot.camera)
-    return mean(np.array(right, float))
+def camera_hit(case: Case, shot: ShotSpan, look: str) -> bool | None:
+    """None where the true camera does not visibly do what was asked: it may have been at its limit already."""
+    frames = inside(case, shot)
+    if frames is None or shots.camera_of(cut(case.truth, frames)) != shot.camera:
+        return None
+    return shots.camera_of(read_tracks(case, look, frames)) == shot.camera
 
 
-def gesture_acc(cases: Sequence[Case], look: str) -> float:
-    """Over shots in which the true head or hand shows by the same rules what was asked."""
-    right = []
-    for case, shot in shots_of(cases):
-        frames = slice(shot.first, shot.stop)
-        if inside(case, shot) is None or shots.gesture_of(cut(case.truth, frames), case.fps) != shot.action:
-            continue
-        right.append(shots.gesture_of(read_tracks(case, look, frames), case.fps) == shot.action)
-    return mean(np.array(right, float))
+def gesture_hit(case: Case, shot: ShotSpan, look: str) -> bool | None:
+    """None where the true head or hand does not show by the same rules what was asked."""
+    frames = slice(shot.first, shot.stop)
+    if inside(case, shot) is None or shots.gesture_of(cut(case.truth, frames), case.fps) != shot.action:
+        return None
+    return shots.gesture_of(read_tracks(case, look, frames), case.fps) == shot.action
+
+
+Hit = Callable[[Case, ShotSpan, str], bool | None]
+HITS: dict[str, Hit] = {"emotion": emotion_hit, "camera": camera_hit, "action": gesture_hit}
+"""By the field of a shot that is read back."""
+
+
+def share_hit(hit: Hit) -> Column:
+    """Over the shots that count."""
+
+    def column(cases: Sequence[Case], look: str) -> float:
+        found = [hit(case, shot, look) for case, shot in shots_of(cases)]
+        return mean(np.array([x for x in found if x is not None], float))
+
+    return column
+
+
+def changed_hits(cases: Sequence[Case], look: str, fields: Sequence[str] = tuple(HITS)) -> list[bool]:
+    """One for each field of a shot that differs from a neighbouring shot's and can be read."""
+    found = []
+    for case in cases:
+        for i, shot in enumerate(case.shots):
+            beside = [case.shots[j] for j in (i - 1, i + 1) if 0 <= j < len(case.shots)]
+            for name in fields:
+                if any(getattr(other, name) != getattr(shot, name) for other in beside):
+                    found.append(HITS[name](case, shot, look))
+    return [hit for hit in found if hit is not None]
+
+
+def hit_at_segment(cases: Sequence[Case], look: str) -> float:
+    """Hit@Segment: what the storyline changes from shot to shot (emotion, camera, action) is seen in its own shot."""
+    return mean(np.array(changed_hits(cases, look), float))
 
 
 def cut(of: dict[str, np.ndarray], frames: slice) -> dict[str, np.ndarray]:

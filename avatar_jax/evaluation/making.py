@@ -126,8 +126,8 @@ def gallery(eyes: Eyes, identities: list[int], size: int) -> np.ndarray:
     return recognise(eyes.params, eyes.config, pictures)
 
 
-def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig) -> Case:
-    """Sample the video of a clip, then read it and the truth."""
+def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig, coded: bool = True) -> Case:
+    """Sample the video of a clip, then read it, the truth and, if `coded`, what the codec makes of the truth."""
     folder = config.out / f"case_{number:03d}"
     began = time.monotonic()
     report = sampled(clip, folder, config)
@@ -140,11 +140,11 @@ def make_case(clip: Clip, number: int, eyes: Eyes, config: EmbeddedConfig) -> Ca
         sheet = contact_sheet(read_frames(folder / "video" / "video.mp4"), true)
         Image.fromarray(sheet).save(folder / "sheet.png")
     looks = case.looks | {"made": made}
-    coded = codec_frames(clip, config.weights)
-    if coded is None:
+    frames = codec_frames(clip, config.weights) if coded else None
+    if frames is None:
         return replace(case, looks=looks, seconds=elapsed)
-    psnr = quality.psnr(coded, clip.frames(coded.shape[1]))
-    return replace(case, looks=looks | {"coded": eyes.look(coded, portrait)}, codec_psnr=psnr, seconds=elapsed)
+    psnr = quality.psnr(frames, clip.frames(frames.shape[1]))
+    return replace(case, looks=looks | {"coded": eyes.look(frames, portrait)}, codec_psnr=psnr, seconds=elapsed)
 
 
 def seams_of(report: dict[str, Any]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from absl import flags
 
 import train
+from avatar_jax.director.plan import spans_of
 from avatar_jax.director.storyline import one_shot
 from avatar_jax.models.segment import CHANNELS, PATCHES, WindowConfig
 from avatar_jax.training.dit_stage import DitConfig, DitStage
@@ -20,7 +21,7 @@ from data_pipeline.synthetic.state import STATE
 from data_pipeline.synthetic.windows import ClipWindows
 
 FRAMES = 100
-STORY = one_shot(64_000, 16_000, emotion="joy").to_json()
+STORY = one_shot(64_000, 16_000, emotion="joy")
 
 
 def clip(number: int) -> dict[str, np.ndarray]:
@@ -29,7 +30,8 @@ def clip(number: int) -> dict[str, np.ndarray]:
         "latents_TPC": rng.standard_normal((FRAMES, PATCHES, CHANNELS)).astype(np.float16),
         "audio_FM": rng.standard_normal((2 * FRAMES, 64)).astype(np.float16),
         "states_TS": np.zeros((FRAMES, len(STATE)), np.float32),
-        "storyline": np.asarray(STORY),
+        "storyline": np.asarray(STORY.to_json()),
+        "spans_S2": spans_of(STORY),
         "face_points_32": np.full((3, 2), 0.5, np.float32),
     }
 

@@ -73,11 +73,12 @@ def test_seams_and_inserted_frames_are_looked_at_alone(case: Case) -> None:
 
 
 def test_shots_are_scored_where_the_truth_shows_what_was_asked(case: Case) -> None:
-    assert c.emotion_acc([case], "true") == 0.5
+    assert c.share_hit(c.emotion_hit)([case], "true") == 0.5
     # The second shot asks for a static camera, yet the true one moves: it is not scored.
-    assert c.camera_acc([case], "true") == 1 and c.camera_acc([case.part(50, 100)], "true") != 1
+    camera, gesture = c.share_hit(c.camera_hit), c.share_hit(c.gesture_hit)
+    assert camera([case], "true") == 1 and camera([case.part(50, 100)], "true") != 1
     # The second shot asks for a nod that the true head does not make.
-    assert c.gesture_acc([case], "true") == 1 and np.isnan(c.gesture_acc([case.part(50, 100)], "true"))
+    assert gesture([case], "true") == 1 and np.isnan(gesture([case.part(50, 100)], "true"))
 
 
 def test_faces_and_visemes(case: Case) -> None:
