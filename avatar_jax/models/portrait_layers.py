@@ -3,6 +3,7 @@
 Every layer is complete behind what stands before it and moves by its own similarity (`models.pose`), so a head may
 turn before its background with edges as sharp as the portrait's. Where the portrait shows a layer, its own pixels are
 used, at the portrait's own size; the network decides which pixel belongs to which layer and paints only what is hidden.
+Edges of layers follow the portrait's own (`models.matting`).
 
 Layers hold premultiplied RGBA in [0, 1].
 """
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from avatar_jax.models.conv import Residual
+from avatar_jax.models.matting import REACH, guided
 from avatar_jax.models.pose import HAND_WINDOW
 from avatar_jax.models.warp import depth_to_space, space_to_depth
 
@@ -149,6 +151,7 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
         x if x.shape[1] == size else jax.image.resize(x, (x.shape[0], size, size, x.shape[-1]), "linear")
         for x in (jax.nn.sigmoid(parts.logits), parts.paint)
     )
+    alpha = guided(alpha, picture, max(1, int(REACH * size)))
     low, high = COPIED
     copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
     layers = {"background": filled(picture, shrunk(copied[..., -1:]))}

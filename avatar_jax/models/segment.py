@@ -38,7 +38,7 @@ USED_PC[-1, GRID_CHANNELS:] = 1
 class WindowConfig:
     """Sizes of the embedded generator; DiT and text encoder must agree on `text_width`."""
 
-    dit: DiTConfig = field(default_factory=DiTConfig)
+    dit: DiTConfig = field(default_factory=lambda: DiTConfig(storyline=True))
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     frames: int = 16
     audio_slots: int = 8
@@ -49,6 +49,8 @@ class WindowConfig:
     sound_channels: int = 32
     """Channels of every input patch that carry the sound beside its frame: a short way in, which the small model
     learns lips from much sooner than from attention alone."""
+    whole_sound: bool = False
+    """Every frame hears the whole window's sound instead of what lies beside it: for comparison."""
     plan_channels: int = 32
     """The same for what the shot's prompt asks for at this point of the shot."""
     plan_width: int = 128
@@ -167,20 +169,31 @@ class WindowModel(nn.Module):
         base_BTPC = fill(known_BTPC, cond.known_mask_BT, cond.times_BT)
         is_pose = jnp.broadcast_to((jnp.arange(P) == P - 1).astype(jnp.float32)[:, None], (B, T, P, 1))
         audio_BTUM = cond.audio_BTUM.astype(jnp.float32)
-        sound = Linear(self.config.sound_channels, ("small", "small"), name="sound")(audio_BTUM.reshape(B, T, 1, -1))
-        sound_BTPC = jnp.broadcast_to(sound * audio_gain, (B, T, P, self.config.sound_channels))
+        sound_BTPC = []
+        if self.config.sound_channels:
+            sound = Linear(self.config.sound_channels, ("small", "small"), name="sound")(
+                audio_BTUM.reshape(B, T, 1, -1)
+            )
+            sound_BTPC = [jnp.broadcast_to(sound * audio_gain, (B, T, P, self.config.sound_channels))]
         prompts_BSLE = TextEncoder(self.config.text, name="text_encoder")(cond.text_ids_BSL)
         plan = ShotPlan(self.config, name="plan")(prompts_BSLE, cond.clocks_BTS2, cond.shot_weights_BTS)
         plan_BTPC = jnp.broadcast_to(plan[:, :, None], (B, T, P, self.config.plan_channels))
         known_BTP1 = jnp.broadcast_to(known_BT11, (B, T, P, 1))
-        input_BTPC = jnp.concatenate([x_BTPC * used, base_BTPC, known_BTP1, is_pose, sound_BTPC, plan_BTPC], axis=-1)
+        tokens_BTUM = None
+        if self.config.dit.audio_width is not None:
+            tokens_BTUM = AudioTokens(self.config, name="audio_proj")(audio_BTUM)
+            if self.config.whole_sound:
+                whole = tokens_BTUM.reshape(B, 1, -1, tokens_BTUM.shape[-1])
+                tokens_BTUM = jnp.broadcast_to(whole, (B, T, *whole.shape[2:]))
+        parts_BTPC = [x_BTPC * used, base_BTPC, known_BTP1, is_pose, *sound_BTPC, plan_BTPC]
+        input_BTPC = jnp.concatenate(parts_BTPC, axis=-1)
         residual_BTPC = DiT(self.config.dit, name="dit")(
             input_BTPC,
             jnp.broadcast_to(t, (B,)) if jnp.ndim(t) == 0 else t,
             grid_positions(cond.times_BT - cond.times_BT[:, :1], GRID, GRID, extra=1),
             prompts_BSLE,
             cond.shot_weights_BTS,
-            AudioTokens(self.config, name="audio_proj")(audio_BTUM),
+            tokens_BTUM,
             audio_gain=audio_gain,
         )
         return base_BTPC + residual_BTPC * used * (1 - known_BT11)

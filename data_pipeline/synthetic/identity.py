@@ -115,7 +115,10 @@ class Identity:
     neck_w: float
     shoulder_w: float
     shoulder_y: float
+    parting: int
+    """1 or -1: the side of the hair's parting and of other things that are not symmetric."""
     handed: int
+    """1: raises the right hand."""
     background: str
     ground: Colour
     ground_2: Colour
@@ -293,7 +296,9 @@ def make_identity(seed: int) -> Identity:
         "neck_w": rng.uniform(0.07, 0.09),
         "shoulder_w": rng.uniform(0.28, 0.34),
         "shoulder_y": rng.uniform(0.785, 0.82),
-        "handed": int(rng.choice([-1, 1])),
+        "parting": int(rng.choice([-1, 1])),
+        # One side for all: neither portrait nor wish names it, and a model that is shown both may change its mind.
+        "handed": 1,
     } | _background(rng)
     values |= {"human": _human, "animal": _animal, "robot": _robot}[kind](rng)
     return Identity(seed=seed, kind=kind, **values)  # pyright: ignore[reportArgumentType]

@@ -171,20 +171,21 @@ def act(rng: np.random.Generator, shot: Shot, span: tuple[float, float], times: 
     size = rng.uniform(0.9, 1.1)
     match shot.action:
         case "nod":
-            nod = swing(times, start, end, rng.uniform(1.5, 1.7), 3, rng.uniform(0, 0.1))
+            nod = swing(times, start, end, rng.uniform(1.55, 1.65), 3, rng.uniform(0, 0.1))
             return {"pitch": 0.55 * size * nod, "head_y": 0.007 * size * nod}
         case "shake_head":
-            shake = swing(times, start, end, rng.uniform(1.3, 1.5), 3, rng.uniform(0, 0.1))
+            shake = swing(times, start, end, rng.uniform(1.35, 1.45), 3, rng.uniform(0, 0.1))
             return {"yaw": 0.75 * size * shake, "head_x": 0.006 * size * shake}
         case "tilt_head":
-            return {"roll": rng.choice([-1, 1]) * 0.15 * size * held}
+            # One side for all: the wish names none, and a model that is shown both makes the mean, which is no tilt.
+            return {"roll": 0.15 * size * held}
         case "look_left" | "look_right":
             side = -1 if shot.action == "look_left" else 1
             return {"yaw": 0.7 * side * size * held, "head_x": 0.008 * side * held}
         case "lean_in":
             return {"log_zoom": LEAN_IN * size * held, "pitch": 0.15 * held, "head_y": 0.008 * held}
         case "raise_hand" | "wave":
-            wave = swing(times, start, end, rng.uniform(1.7, 1.9), 1.8 * length) if shot.action == "wave" else 0.0
+            wave = swing(times, start, end, rng.uniform(1.77, 1.83), 1.8 * length) if shot.action == "wave" else 0.0
             return {"hand": held, "hand_x": 0.05 * wave * held}
     return {}
 
