@@ -115,8 +115,8 @@ class Identity:
     neck_w: float
     shoulder_w: float
     shoulder_y: float
-    parting: int
-    """1 or -1: the side of the hair's parting and of other things that are not symmetric."""
+    uneven: int
+    """1 or -1: the side to which locks, patches and scars are."""
     handed: int
     """1: raises the right hand."""
     background: str
@@ -296,7 +296,7 @@ def make_identity(seed: int) -> Identity:
         "neck_w": rng.uniform(0.07, 0.09),
         "shoulder_w": rng.uniform(0.28, 0.34),
         "shoulder_y": rng.uniform(0.785, 0.82),
-        "parting": int(rng.choice([-1, 1])),
+        "uneven": int(rng.choice([-1, 1])),
         # One side for all: neither portrait nor wish names it, and a model that is shown both may change its mind.
         "handed": 1,
     } | _background(rng)

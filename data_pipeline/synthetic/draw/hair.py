@@ -65,7 +65,7 @@ def draw_back_hair(canvas: skia.Canvas, who: Identity) -> None:
             curve([(0.45, top - 0.07), (0.5, top - 0.045), (0.545, top - 0.07)]), line(darker(colour, 0.3), 0.006)
         )
     elif who.hair == "ponytail":
-        side = who.parting
+        side = who.uneven
         tail = [
             (0.5 + side * 0.1, top + 0.02),
             (0.5 + side * 0.3, top + 0.06),
@@ -84,7 +84,7 @@ def _hairline(who: Identity) -> list[Point]:
     if who.hair in ("fringe", "bob"):
         places = ((0.97, 0.07), (0.8, 0.005), (0.68, -0.02), (0.46, 0.006), (0.36, -0.016), (0.12, 0.006), (0.0, -0.02))
         rest = ((-0.22, 0.006), (-0.32, -0.016), (-0.58, 0.006), (-0.66, -0.02), (-0.82, 0.005), (-0.97, 0.07))
-        return [(0.5 + who.parting * x * w, brow + dy) for x, dy in (*places, *rest)][:: who.parting]
+        return [(0.5 + who.uneven * x * w, brow + dy) for x, dy in (*places, *rest)][:: who.uneven]
     if who.hair in ("side", "ponytail", "long", "wavy"):
         q = 1.0 if who.parting > 0 else -1.0
         far, near = 0.5 - q * 0.9 * w, 0.5 + q * 0.9 * w

@@ -163,7 +163,7 @@ def _fur(canvas: skia.Canvas, who: Identity) -> None:
             )
             canvas.drawPath(mask.close(), solid(pale))
     elif who.species == "dog" and who.seed % 2:
-        canvas.drawPath(oval(0.5 + 0.095 * who.parting, who.eye_y, 0.075, 0.085), solid(mix(dark, who.skin, 0.3)))
+        canvas.drawPath(oval(0.5 + 0.095 * who.uneven, who.eye_y, 0.075, 0.085), solid(mix(dark, who.skin, 0.3)))
     if brush.shade:
         canvas.drawPath(oval(0.5, 0.73, 0.24, 0.1), glow(0.5, 0.75, 0.16, darker(who.skin, 0.4), 0.35 * brush.shade))
 

@@ -160,9 +160,9 @@ def draw_nose(canvas: skia.Canvas, who: Identity) -> None:
                 line(dark, 0.006),
             )
     elif who.nose == "line":
-        x = 0.5 + 0.012 * who.parting
+        x = 0.5 + 0.012 * who.uneven
         canvas.drawPath(
-            curve([(x, 0.485), (x + 0.016 * s * who.parting, y), (0.5 - 0.006 * who.parting, y + 0.008)]),
+            curve([(x, 0.485), (x + 0.016 * s * who.uneven, y), (0.5 - 0.006 * who.uneven, y + 0.008)]),
             line(dark, 0.0065),
         )
     elif who.nose == "soft":
