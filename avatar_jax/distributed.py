@@ -161,6 +161,20 @@ def profiled_steps(folder: Path, start: int = 2, stop: int = 5) -> Callable[[int
     return hook
 
 
+def report_step(step: int) -> None:
+    """Let process 0 know how far this one has come."""
+    if _peers is not None:
+        _peers.report(step)
+
+
+def slowest() -> str:
+    """Who has come least far, as far as this process knows."""
+    if _peers is None or not _peers.steps:
+        return f"process {jax.process_index()} waits for the others"
+    step, index = min((step, index) for index, step in _peers.steps.items())
+    return f"process {index} of {_peers.count} {_peers.names.get(index, '')} was last heard of at step {step}"
+
+
 def first() -> bool:
     """Whether this is process 0, which writes and tells what all have made."""
     return jax.process_index() == 0

@@ -63,6 +63,8 @@ class Peers:
     lines: dict[int, Line]
     names: dict[int, str] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
+    steps: dict[int, int] = field(default_factory=dict)
+    """The last step that each other process has told of."""
 
     def watch(self) -> None:
         """From now on, this process ends with a message when another one is gone."""
@@ -72,6 +74,11 @@ class Peers:
         """Tell the others that this process ends in good order."""
         for line in self.lines.values():
             line.send(bye=status)
+
+    def report(self, step: int) -> None:
+        """Tell process 0 how far this process has come."""
+        if self.index:
+            self.lines[0].send(step=step)
 
     def _watch(self) -> None:
         with selectors.DefaultSelector() as ready:
@@ -89,6 +96,8 @@ class Peers:
                 self._stop(index, "is gone")
             return False
         for message in messages:
+            if "step" in message:
+                self.steps[index] = message["step"]
             if "gone" in message:
                 self._stop(message["gone"], message["why"])
             if "bye" in message:

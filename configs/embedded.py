@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.training.audio_stage import AudioStageConfig
 from avatar_jax.training.codec_stage import CodecStageConfig
+from avatar_jax.training.distil_stage import DistilConfig
 from avatar_jax.training.dit_stage import DitConfig
 from avatar_jax.training.judge_stage import JudgeStageConfig
 from avatar_jax.training.layers_stage import LayersStageConfig
@@ -40,6 +41,8 @@ class Embedded:
     gate: ReaderStageConfig = field(default_factory=ReaderStageConfig)
     judge: JudgeStageConfig = field(default_factory=JudgeStageConfig)
     dit: DitConfig = field(default_factory=DitConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    """Trained where --stage distil asks for it: a student of `dit` in a few steps."""
     sample: SampleConfig = field(default_factory=SampleConfig)
     """Of the cascade; sample.py takes overrides relative to it, as in --segment.solver.steps=8."""
 

@@ -1,10 +1,14 @@
 """Noise levels: lists for sampling (host, NumPy) and draws for training."""
 
+from typing import TypeVar
+
 import jax
 import numpy as np
 
+Levels = TypeVar("Levels", np.ndarray, jax.Array)
 
-def shifted(t: np.ndarray, shift: float) -> np.ndarray:
+
+def shifted(t: Levels, shift: float) -> Levels:
     """More of the steps near the noise: s t / (1 + (s - 1) t). Esser et al. 2024, section 5.3.2."""
     return shift * t / (1 + (shift - 1) * t)
 

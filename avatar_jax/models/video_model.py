@@ -91,8 +91,9 @@ def velocity(
     t: Float[Array, "B"],
     cond: VideoConditions,
     audio_gain: float = 1.0,
+    times_BT: Float[Array, "B T"] | None = None,
 ) -> Float[Array, "B T H W C"]:
-    """noise - data at these noise levels, float32."""
+    """noise - data at these noise levels, float32. `times_BT`: places of the latents in time, if not 0, 1, 2 ..."""
     B, T, H, W, _ = x_BTHWC.shape
     known = [] if cond.known_BTHWC is None else [cond.known_BTHWC]
     x_BTPC = patchify(jnp.concatenate([x_BTHWC, *known], axis=-1), PATCH)
@@ -100,7 +101,7 @@ def velocity(
         {"params": params["dit"]} | ({} if cond.read is None else {READ: cond.read}),
         x_BTPC,
         t,
-        grid_positions(latent_times(B, T), H // PATCH, W // PATCH),
+        grid_positions(latent_times(B, T) if times_BT is None else times_BT, H // PATCH, W // PATCH),
         cond.text_BSLE,
         cond.shares_BTS,
         cond.audio_BTUM,
@@ -108,6 +109,20 @@ def velocity(
         audio_gain,
     )
     return unpatchify(cast(jax.Array, y_BTPC), H // PATCH, PATCH)
+
+
+def init_video_model(config: VideoModelConfig, key: jax.Array) -> dict[str, Any]:
+    """Fresh parameters with their logical axes: {"dit": ...} and, where there is sound, {"audio_projector": ...}."""
+    dit, audio, (B, T, P) = config.dit, config.audio, (1, 2, 4)
+    image = None if dit.image_width is None else jnp.zeros((B, dit.image_tokens or 2, dit.image_width))
+    heard = None if dit.audio_width is None else jnp.zeros((B, T, 2, dit.audio_width))
+    inputs = (jnp.zeros((B, T, P, dit.in_channels)), jnp.zeros(B), grid_positions(latent_times(B, T), 2, 2))
+    words = (jnp.zeros((B, 1, 2, dit.text_width)), jnp.ones((B, T, 1)))
+    found: dict[str, Any] = {"dit": DiT(dit).init(key, *inputs, *words, heard, image)["params"]}
+    if audio is not None:
+        windows = jnp.zeros((B, 1 + audio.stride, audio.window, audio.layers, audio.channels))
+        found["audio_projector"] = AudioProjector(audio).init(jax.random.fold_in(key, 2), windows)["params"]
+    return found
 
 
 def latent_times(batch: int, frames: int) -> jax.Array:

@@ -30,6 +30,10 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", partitioned(self.kernel_init, *self.axes), (x.shape[-1], self.out))
         y = x @ kernel.astype(x.dtype)
+        # Low-rank change (LoRA, Hu et al. 2021, arXiv 2106.09685): training adds these two beside the kernel.
+        if self.has_variable("params", "lora_up"):
+            down, up = (self.get_variable("params", name).astype(x.dtype) for name in ("lora_down", "lora_up"))
+            y += (x @ down) @ up
         if self.bias:
             y += self.param("bias", partitioned(ZEROS, *self.axes[1:]), (self.out,)).astype(x.dtype)
         return y

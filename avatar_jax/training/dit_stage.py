@@ -34,7 +34,7 @@ so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS
 known_BT.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -42,22 +42,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avatar_jax.diffusion.flow import noised, velocity_from_x0
-from avatar_jax.diffusion.guidance import Guidance, branches, guided
-from avatar_jax.diffusion.schedule import sigmas, training_times
-from avatar_jax.diffusion.solver import euler
+from avatar_jax.diffusion.flow import noised
+from avatar_jax.diffusion.guidance import Guidance
+from avatar_jax.diffusion.schedule import shifted, training_times
 from avatar_jax.models.segment import (
-    FACE_LABELS,
+    CHANNELS,
     GRID_CHANNELS,
+    PATCHES,
     WindowConditions,
     WindowConfig,
     WindowModel,
     init_window_model,
 )
-from avatar_jax.training.face_probe import correlation, fit_ridge, read
+from avatar_jax.training.face_probe import fit_ridge
 from avatar_jax.training.losses import LossWeights, window_loss
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
+from avatar_jax.training.window_scores import Making, grid_features, known_scores, scores
+from avatar_jax.training.window_tricks import LastFrame, last_frame_as, padded
 
 WindowSource = Callable[[np.random.Generator, float, int], dict[str, np.ndarray]]
 Draw = Callable[[np.random.Generator], tuple[float, np.ndarray]]
@@ -157,7 +159,15 @@ class DitConfig:
     batch: int = 8
     seed: int = 0
     time_mean: float = 1.3
-    """Training times are sigmoid(N(time_mean, 1))."""
+    """Training times are sigmoid(N(time_mean, time_deviation)), moved towards the noise by `time_shift`."""
+    time_deviation: float = 1.0
+    time_shift: float = 1.0
+    last_frame: LastFrame = "hard"
+    """How the last key frame of a sub-clip is given; sampling must give it in the same way."""
+    last_shift: float = 4.0
+    """Frames between the window's last one and a `shifted` picture."""
+    padding: float = 0.0
+    """Share of windows in which the face is small and surrounded by nothing."""
     drop_text: float = 0.1
     drop_audio: float = 0.1
     readout_windows: int = 600
@@ -165,6 +175,10 @@ class DitConfig:
     eval_windows: int = 32
     eval_steps: int = 6
     eval_guidance: Guidance = field(default_factory=Guidance)
+    eval_gain: float = 1.0
+    """Scales what the sound adds."""
+    eval_known: bool = False
+    """Also score windows with known frames (`window_scores.known_scores`)."""
     gate_mouth: float = 0.85
     """Least correlation of the generated mouth's opening with the label on held-out windows."""
 
@@ -196,51 +210,66 @@ class DitStage(Stage):
             batch.pop("labels_TK", None)
             yield batch_named(batch)
 
+    def wanted(self) -> Mapping[str, tuple[int | None, ...]]:
+        model = self.config.model
+        T, slots = model.frames, (model.audio_slots, model.audio_features)
+        return {
+            "latents_BTPC": (T, PATCHES, CHANNELS),
+            "times_BT": (T,),
+            "audio_BTUM": (T, *slots),
+            "shot_weights_BTS": (T, None),
+            "clocks_BTS2": (T, None, 2),
+            "face_points_B32": (3, 2),
+            "known_BT": (T,),
+        }
+
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Loss at one random time per window, with prompt and sound dropped now and then, each by itself."""
         cfg = self.config
+        points_B32, readable_B = batch["face_points_B32"], None
+        if cfg.padding:
+            whole_BTPC = jnp.asarray(batch["latents_BTPC"], jnp.float32)
+            latents, points_B32, small_B = padded(whole_BTPC, points_B32, jax.random.fold_in(key, 1), cfg.padding)
+            batch, readable_B = batch | {"latents_BTPC": latents}, ~small_B
         clean_BTPC = jnp.asarray(batch["latents_BTPC"], jnp.float32)
-        B = clean_BTPC.shape[0]
         time_key, noise_key, text_key, audio_key = jax.random.split(key, 4)
+        B = clean_BTPC.shape[0]
+        t_B = shifted(training_times(time_key, B, cfg.time_mean, cfg.time_deviation), cfg.time_shift)
+        cond = self.given(batch, text_key, audio_key)
+        x_BTPC = noised(clean_BTPC, jax.random.normal(noise_key, clean_BTPC.shape), t_B)
+        predicted_BTPC = WindowModel(cfg.model).denoise(params, x_BTPC, t_B, cond)
+        readout = jnp.asarray(self.readout[:-1] / self.spread)
+        return window_loss(
+            predicted_BTPC, clean_BTPC, cond.known_mask_BT, points_B32, cfg.loss, GRID_CHANNELS, readout, readable_B
+        )
+
+    def given(self, batch: Batch, text_key: jax.Array, audio_key: jax.Array) -> WindowConditions:
+        """What the model is given in training: some prompts and sounds dropped, the last frame as configured."""
+        cfg, B = self.config, batch["times_BT"].shape[0]
         keep_text = jax.random.bernoulli(text_key, 1 - cfg.drop_text, (B, 1, 1))
         keep_audio = jax.random.bernoulli(audio_key, 1 - cfg.drop_audio, (B, 1, 1, 1))
         cond = conditions(batch)
         cond = cond.replace(text_ids_BSL=cond.text_ids_BSL * keep_text, audio_BTUM=cond.audio_BTUM * keep_audio)
-
-        t_B = training_times(time_key, B, cfg.time_mean)
-        x_BTPC = noised(clean_BTPC, jax.random.normal(noise_key, clean_BTPC.shape), t_B)
-        predicted_BTPC = WindowModel(cfg.model).denoise(params, x_BTPC, t_B, cond)
-        points_B32, readout = batch["face_points_B32"], jnp.asarray(self.readout[:-1] / self.spread)
-        return window_loss(predicted_BTPC, clean_BTPC, cond.known_mask_BT, points_B32, cfg.loss, GRID_CHANNELS, readout)
+        return last_frame_as(cond, cfg.last_frame, cfg.last_shift)
 
     def evaluate(self, params: Params) -> dict[str, float]:
-        """Generate held-out windows from the portrait, sound and prompt alone, and read the face from the latents.
-
-        mouth: correlation with the label; bound: the same reading of the true latents; swapped: of latents generated
-        with another window's sound, which should be near zero; amplitude: spread relative to the truth; face_NAME:
-        correlation of what the prompt asks for.
-        """
+        """Generate held-out windows and read the face from the latents; see `window_scores`."""
         if self.heldout is None:
             return {}
-        cfg, frames = self.config, self.config.model.frames
-        rng = np.random.default_rng((cfg.seed, 1, 1))
-        windows = [self.heldout(rng, 1.0, frames) for _ in range(cfg.eval_windows)]
-        batch = stack_windows([{**w, "known_T": np.zeros(frames, bool)} for w in windows])
-        labels = batch.pop("labels_BTK").reshape(-1, len(FACE_LABELS))
-        label = labels[:, 0]
-        swapped = {**batch, "audio_BTUM": np.roll(batch["audio_BTUM"], 1, axis=0)}
-        faces, faces_swapped, faces_true = (
-            read(self.readout, grid_features(x))
-            for x in (self._generate(params, batch), self._generate(params, swapped), batch["latents_BTPC"])
+        cfg, batch = self.config, self.held_out_batch
+        making = Making(cfg.eval_steps, cfg.eval_guidance, cfg.eval_gain, cfg.last_frame, cfg.last_shift)
+        found = scores(cfg.model, params, batch, self.readout, making, cfg.seed)
+        return found | (
+            known_scores(cfg.model, params, batch, self.readout, making, cfg.seed) if cfg.eval_known else {}
         )
-        made, made_swapped, true = faces[:, 0], faces_swapped[:, 0], faces_true[:, 0]
-        asked = {name: FACE_LABELS.index(name) for name in ("smile", "brow", "frown")}
-        return {
-            "mouth": correlation(made, label),
-            "mouth_bound": correlation(true, label),
-            "mouth_swapped": correlation(made_swapped, label),
-            "mouth_amplitude": float(made.std() / max(true.std(), 1e-6)),
-        } | {f"face_{name}": correlation(faces[:, i], labels[:, i]) for name, i in asked.items()}
+
+    @cached_property
+    def held_out_batch(self) -> dict[str, np.ndarray]:
+        """The windows that are scored, the same ones every time."""
+        assert self.heldout is not None
+        rng = np.random.default_rng((self.config.seed, 1, 1))
+        found = [self.heldout(rng, 1.0, self.config.model.frames) for _ in range(self.config.eval_windows)]
+        return stack_windows(found)
 
     def gate(self, scores: dict[str, float]) -> bool:
         return scores.get("mouth", 0.0) >= self.config.gate_mouth
@@ -262,30 +291,3 @@ class DitStage(Stage):
         features = grid_features(np.stack([w["latents_TPC"] for w in found]))
         labels = np.concatenate([w["labels_TK"] for w in found])
         return fit_ridge(features, labels, strength=300.0).astype(np.float32), labels.std(0) + 1e-3
-
-    def _generate(self, params: Params, batch: Batch) -> np.ndarray:
-        cfg = self.config
-        noise = jax.random.normal(jax.random.key(cfg.seed), batch["latents_BTPC"].shape)
-        return np.asarray(_generate(cfg.model, cfg.eval_guidance, cfg.eval_steps, params, conditions(batch), noise))
-
-
-def grid_features(latents_BTPC: np.ndarray) -> np.ndarray:
-    """[B, T, P, C] -> [B * T, features]: the grid part of every frame."""
-    grid = np.asarray(latents_BTPC, np.float32)[:, :, :-1, :GRID_CHANNELS]
-    return grid.reshape(grid.shape[0] * grid.shape[1], -1)
-
-
-def _generate(
-    model: WindowConfig, guidance: Guidance, steps: int, params: Params, cond: WindowConditions, noise: jax.Array
-) -> jax.Array:
-    """Euler from noise; compiled once per shape."""
-
-    def velocity(x: jax.Array, t: jax.Array, cond: WindowConditions) -> jax.Array:
-        times = jnp.broadcast_to(t, x.shape[:1])
-        return velocity_from_x0(x, WindowModel(model).denoise(params, x, times, cond), times)
-
-    passes = branches(guidance, cond, WindowConditions.without_text, WindowConditions.without_audio)
-    return euler(guided(velocity, passes), noise, jnp.asarray(sigmas(steps)))
-
-
-_generate = jax.jit(_generate, static_argnums=(0, 1, 2))

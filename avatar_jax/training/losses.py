@@ -65,10 +65,12 @@ def window_loss(
     weights: LossWeights,
     grid_channels: int,
     readout_FK: Float[Array, "F K"] | None = None,
+    readable_B: Bool[Array, "B"] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """(loss, its parts). The last patch is the pose, in the channels from `grid_channels` on.
 
-    `readout_FK` maps the flattened grid to labels of the face in standard deviations.
+    `readout_FK` maps the flattened grid to labels of the face in standard deviations, in windows that are `readable_B`
+    (where faces are at their usual place).
     """
     error_BTPC = predicted_BTPC - clean_BTPC
     grid_BTPC, pose_BTZ = error_BTPC[:, :, :-1, :grid_channels], error_BTPC[:, :, -1, grid_channels:]
@@ -84,6 +86,7 @@ def window_loss(
     if readout_FK is not None and weights.face:
         read_BTK = grid_BTPC.reshape(*grid_BTPC.shape[:2], -1) @ readout_FK
         each_K = jnp.ones(read_BTK.shape[-1]).at[0].set(weights.opening)
-        parts["face"] = mean_where(read_BTK**2 * each_K, unknown_BT[:, :, None])
+        counts_BT = unknown_BT if readable_B is None else unknown_BT & readable_B[:, None]
+        parts["face"] = mean_where(read_BTK**2 * each_K, counts_BT[:, :, None])
         loss += weights.face * parts["face"]
     return loss, parts

@@ -11,13 +11,15 @@ A stage is a frozen dataclass that inherits from `Stage`, built by train.py from
 The loop owns everything else: mesh, optimiser state, EMA, checkpoints, prefetch, metrics and the random key.
 """
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
-from avatar_jax.training.optim import OptimConfig
+if TYPE_CHECKING:
+    from avatar_jax.training.optim import OptimConfig
 
 Params = Any
 """Nested dictionary of arrays, as under `params` of a linen `init`."""
@@ -32,11 +34,15 @@ class CannotTrain(ValueError):
         super().__init__(f"{what}: {got}\nrule: {rule}\nfix: {fix}")
 
 
+EXAMPLES = "example_B"
+"""Numbers of a batch's examples, where the data have any: logged, and not part of the step."""
+
+
 class StageConfig(Protocol):
     """What the loop reads from a stage's config; the rest belongs to the stage."""
 
     @property
-    def optimiser(self) -> OptimConfig: ...
+    def optimiser(self) -> "OptimConfig": ...
 
 
 class Stage(Protocol):
@@ -75,6 +81,24 @@ class Stage(Protocol):
                 raise CannotTrain("the batch does not divide over the processes", f"{rows} rows, {count}", rule, fix)
             size = rows // count
             yield {name: x[index * size : (index + 1) * size] for name, x in batch.items()}
+
+    def wanted(self) -> Mapping[str, tuple[int | None, ...]]:
+        """Shapes of one example's arrays by their names in a batch, None for sides that may differ; {}: unchecked."""
+        return {}
+
+    def start(self, mesh: Mesh) -> Params | None:
+        """Parameters that a run begins with, None for those of `init`; asked for where there is no checkpoint."""
+        del mesh
+
+    def fixed(self, mesh: Mesh) -> Params:
+        """Parameters that are read and never trained, laid out over the mesh; no checkpoint holds them."""
+        del mesh
+        return {}
+
+    def whole(self, params: Params, fixed: Params) -> Params:
+        """What `loss` reads: the trained parameters beside the fixed ones."""
+        del fixed
+        return params
 
     def finish(self, params: Params) -> Params:
         """Parameters to evaluate and export, given the averaged ones: the place for statistics measured at the end."""

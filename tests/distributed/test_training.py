@@ -113,3 +113,18 @@ def test_a_killed_process_ends_the_training_and_it_goes_on(tmp_path: Path) -> No
     for done in processes.run(toy(out, "data=2"), 2):
         assert done.returncode == 0, done.stderr
     assert_like_one_process(out, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_training_with_its_name(tmp_path: Path) -> None:
+    """It is alive and answers nobody: the network cannot tell, the steps can."""
+    out = tmp_path / "out"
+    command = toy(out, "data=2", "--pause=0.1", "--loop.patience_seconds=10")
+    group = processes.start(command, 2, processes.free_port())
+    with processes.running(*group):
+        deadline = time.monotonic() + 120
+        while len(losses(out / "toy")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        group[1].send_signal(signal.SIGSTOP)
+        _, told = group[0].communicate(timeout=60)
+    assert group[0].returncode == 1 and "process 1 of 2" in told and "was last heard of at step" in told

@@ -17,6 +17,7 @@ from avatar_jax.models.segment import CHANNELS, PATCHES, WindowConfig
 from avatar_jax.training.dit_stage import DitConfig, DitStage
 from avatar_jax.training.loop import LoopConfig
 from avatar_jax.training.optim import OptimConfig
+from configs.stages import window_batches
 from data_pipeline.synthetic.state import STATE
 from data_pipeline.synthetic.windows import ClipWindows
 
@@ -55,10 +56,10 @@ class Small:
 CONFIG = Small()
 
 
-def stage(config: Small) -> DitStage:
+def stage(config: Small, out: Path) -> DitStage:
     records = [clip(number) for number in range(12)]
 
-    return DitStage(config.dit, partial(train.window_batches, records, config.dit), ClipWindows(records))
+    return DitStage(config.dit, partial(window_batches, records, config.dit), ClipWindows(records))
 
 
 if __name__ == "__main__":

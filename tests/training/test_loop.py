@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import numpy as np
 import pytest
 
 from avatar_jax.mesh import make_mesh
-from avatar_jax.training.checkpoint import Checkpoints
 from avatar_jax.training.loop import Interrupted, LoopConfig, ahead, run
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import CannotTrain
@@ -22,7 +18,6 @@ from avatar_jax.training.state import TrainState
 from tests.training.toy_stage import ToyConfig, ToyStage
 
 LOOP = LoopConfig()
-PROGRAM = Path(__file__).with_name("train_toy.py")
 
 
 def same_bits(a: TrainState, b: TrainState) -> bool:
@@ -85,24 +80,6 @@ def test_a_checkpoint_opens_on_another_mesh(tmp_path: Path) -> None:
     assert int(resumed.step) == 8
 
 
-def test_killed_run_leaves_a_whole_checkpoint_and_goes_on_exactly(tmp_path: Path) -> None:
-    """kill -9 while it trains and saves all the time; then the same training again."""
-    folder, options = tmp_path / "toy", ("--steps=30", "--pause=0.05", "--loop.save_seconds=0")
-    command = [sys.executable, str(PROGRAM), "--config", str(PROGRAM), "--out", str(tmp_path), *options]
-    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 90
-    while (not (folder / "metrics.jsonl").exists() or len(losses(folder)) < 5) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    killed.kill()
-    killed.wait()
-    with Checkpoints(folder) as checkpoints:
-        assert 0 < (checkpoints.step() or 0) < 30
-    stage = ToyStage(replace(ToyConfig(), optimiser=OptimConfig(steps=30, rate=0.02)))
-    resumed, whole = (run(stage, path, make_mesh(), LOOP) for path in (folder, tmp_path / "whole"))
-    assert same_bits(resumed, whole)
-    assert losses(folder) == losses(tmp_path / "whole")
-
-
 def test_warm_start_begins_from_the_given_parameters(tmp_path: Path) -> None:
     stage = ToyStage(ToyConfig(optimiser=OptimConfig(steps=1, rate=0.0)))
     start = jax.tree.map(lambda x: x + 1, run(stage, tmp_path / "a", make_mesh(), LOOP).params)
@@ -124,14 +101,6 @@ def test_a_batch_that_does_not_divide_is_told(tmp_path: Path) -> None:
     stage = ToyStage(ToyConfig(batch=6))
     with pytest.raises(CannotTrain, match="6 rows on 4 devices"):
         run(stage, tmp_path, make_mesh("data=4"), LOOP)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path) -> None:
-    stage = ToyStage(ToyConfig(optimiser=OptimConfig(steps=8, rate=float("nan"))))
-    with pytest.raises(FloatingPointError, match="step 2"):
-        run(stage, tmp_path, make_mesh(), replace(LOOP, save_seconds=0))
-    with Checkpoints(tmp_path) as checkpoints:
-        assert checkpoints.step() == 1
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 """train.py from its command line: results, weights, warm starts, and mistakes that end with status 2."""
 
+import errno
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import train
+from avatar_jax.director.storyline import one_shot
+from avatar_jax.models.segment import CHANNELS, PATCHES
 from avatar_jax.weights import ship
+from data_pipeline.source import RecordWriter
+from data_pipeline.synthetic.state import STATE
 from tests.training.toy_stage import ToyStage
 
 TOY = Path(__file__).with_name("train_toy.py")
@@ -14,7 +20,7 @@ TOY = Path(__file__).with_name("train_toy.py")
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "STAGES", {"toy": lambda c: ToyStage(c.toy)})
+    monkeypatch.setattr(train, "STAGES", {"toy": lambda c, out: ToyStage(c.toy)})
 
 
 def command(out: Path, *more: str) -> int:
@@ -61,6 +67,8 @@ def test_export_and_warm_start(toy: None, tmp_path: Path) -> None:
         ("--mesh", "data=0"),
         ("--mesh", "data=3"),
         ("--export",),
+        ("--ablate", "x"),
+        ("--profile", "x", "--profile-steps", "1,2"),
     ],
     ids=" ".join,
 )
@@ -83,6 +91,56 @@ def test_missing_data_names_the_command_that_makes_it(tmp_path: Path, capsys: py
     arguments = ["--config", "configs/embedded.py", "--out", str(tmp_path), "--stage", "gate", f"--data={tmp_path}"]
     assert train.main(arguments) == 2
     assert "data_pipeline" in capsys.readouterr().err
+
+
+def records(folder: Path, clips: int, width: int = CHANNELS) -> None:
+    with RecordWriter(folder / "00000.array_record") as writer:
+        for clip in range(clips):
+            writer.write(
+                {
+                    "latents_TPC": np.full((100, PATCHES, width), clip, np.float16),
+                    "audio_FM": np.zeros((200, 64), np.float16),
+                    "spans_S2": np.array([[0.0, 4.0]]),
+                    "states_TS": np.zeros((100, len(STATE)), np.float32),
+                    "storyline": one_shot(64_000, 16_000, emotion="joy").to_json(),
+                    "face_points_32": np.zeros((3, 2), np.float32),
+                }
+            )
+
+
+@pytest.mark.parametrize(
+    ("clips", "width", "told"), [(0, CHANNELS, "no records"), (8, 100, "latents_BTPC of batch 0 is (16, 17, 100)")]
+)
+def test_data_that_cannot_be_trained_on_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture, clips: int, width: int, told: str
+) -> None:
+    """An empty shard, and latents of another codec."""
+    for split in ("latents", "latents-heldout"):
+        records(tmp_path / split, clips, width)
+    arguments = ["--config", "configs/embedded.py", "--out", str(tmp_path / "out"), "--stage", "dit"]
+    assert train.main([*arguments, f"--data={tmp_path}", "--dit.readout_windows=2"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert told in "".join(lines) and "Traceback" not in "".join(lines)
+    assert len([line for line in lines if line.startswith(("rule:", "fix:"))]) == 2
+
+
+def test_a_run_of_another_model_is_told(toy: None, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert command(tmp_path, "--steps", "2") == 0
+    before = sorted(p.name for p in (tmp_path / "toy" / "checkpoints").iterdir())
+    assert command(tmp_path, "--steps", "4", "--toy.width=6") == 2
+    assert "does not fit the configured model" in capsys.readouterr().err
+    assert sorted(p.name for p in (tmp_path / "toy" / "checkpoints").iterdir()) == before, "nothing is lost"
+
+
+def test_a_read_only_folder_is_told(
+    toy: None, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert command(tmp_path / "out", "--steps", "2") == 2
+    assert "read-only" in capsys.readouterr().err
 
 
 def test_the_progress_of_a_run_is_not_on_standard_output(

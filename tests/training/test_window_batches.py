@@ -6,10 +6,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import train
 from avatar_jax.director.storyline import one_shot
 from avatar_jax.models.segment import CHANNELS, PATCHES
 from avatar_jax.training.dit_stage import DitConfig, DitStage
+from configs.stages import window_batches
 from data_pipeline.source import RecordSource, RecordWriter
 from data_pipeline.synthetic.state import STATE
 from data_pipeline.synthetic.windows import ClipWindows
@@ -34,7 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> DitStage:
                 }
             )
     records, config = RecordSource(folder), DitConfig(batch=BATCH, seed=3)
-    return DitStage(config, partial(train.window_batches, records, config), ClipWindows(records))
+    return DitStage(config, partial(window_batches, records, config), ClipWindows(records))
 
 
 def test_an_epoch_shows_every_clip_once(stage: DitStage) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from avatar_jax.nn.linear import Linear
 from avatar_jax.training.optim import OptimConfig
-from avatar_jax.training.stage import Stage
+from avatar_jax.training.stage import EXAMPLES, Stage
 
 
 class Net(nn.Module):
@@ -48,7 +48,7 @@ class ToyStage(Stage):
         step = start
         while True:
             x = np.random.default_rng((self.config.seed, step)).normal(size=(self.config.batch, 8)).astype(np.float32)
-            yield {"x": x, "y": x @ target}
+            yield {"x": x, "y": x @ target, EXAMPLES: np.arange(self.config.batch) + step * self.config.batch}
             step += 1
 
     def evaluate(self, params: dict) -> dict[str, float]:

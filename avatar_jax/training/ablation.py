@@ -1,0 +1,188 @@
+"""Ablations: one stage trained several times from one checkpoint, each time with one thing changed; a row for each.
+
+A set is a file of configs/ablations that sets CONFIG to an `Ablation`. `python train.py --ablate NAME --out DIR` runs
+it and may be interrupted: arms whose row is in DIR/rows.jsonl are done, the one at hand goes on from its checkpoint.
+DIR/table.md and DIR/plot.png are made anew after every row.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avatar_jax.training.stage import CannotTrain
+
+Row = dict[str, Any]
+"""arm, topic, seed, steps, scores ({name: number}) and whatever else is known of an arm's run."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant. `changes` are overrides as on the command line.
+
+    scratch: begins with fresh parameters instead of the common checkpoint. scored_like: not trained; the parameters of
+    that arm are scored under the changed config.
+    """
+
+    name: str
+    topic: str
+    changes: tuple[str, ...] = ()
+    scratch: bool = False
+    scored_like: str = ""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A set of arms that share data, seeds and the number of steps."""
+
+    config: str
+    """Path of the config that arms change."""
+    stage: str
+    arms: tuple[Arm, ...]
+    columns: tuple[str, ...]
+    """Scores in the table; the first one is plotted."""
+    common: tuple[str, ...] = ()
+    """Overrides of all arms."""
+    start: str = "shipped"
+    """The common checkpoint, as for `--init`."""
+    steps: int = 1000
+    seeds: tuple[int, ...] = (0, 1)
+
+    def __post_init__(self) -> None:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("arms have different names")
+        for i, arm in enumerate(self.arms):
+            if arm.scored_like and arm.scored_like not in names[:i]:
+                raise ValueError(f"{arm.name} is scored like an arm that comes before it")
+
+
+def path_of(name: str, folder: Path = Path("configs/ablations")) -> Path:
+    """The file of a set.
+
+    Raises:
+        CannotTrain: with the names that there are.
+    """
+    path = folder / f"{name}.py"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
+        near = difflib.get_close_matches(name, known, 1, 0.4)
+        fix = f"did you mean {near[0]}?" if near else "run from the repository's root"
+        raise CannotTrain("no such ablation", name, f"a file of {folder}: {', '.join(known) or 'none'}", fix)
+    return path
+
+
+def run_all(
+    ablation: Ablation, out: Path, run_arm: Callable[[Arm, int, Path], Row], write: bool = True
+) -> Iterator[Row]:
+    """Every arm with every seed that has no row yet; the rows as they are made.
+
+    Args:
+        run_arm: (arm, seed, folder) -> its row.
+        write: whether this process keeps the files.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    done = {(row["arm"], row["seed"]) for row in read_rows(out)}
+    for seed in ablation.seeds:
+        for arm in ablation.arms:
+            if (arm.name, seed) in done:
+                continue
+            row = {"arm": arm.name, "topic": arm.topic, "seed": seed} | run_arm(arm, seed, folder_of(out, arm, seed))
+            if write:
+                add_row(out, row)
+                report(ablation, out)
+            yield row
+
+
+def folder_of(out: Path, arm: Arm, seed: int) -> Path:
+    return out / f"{arm.name.replace(' ', '-')}.{seed}"
+
+
+def read_rows(out: Path) -> list[Row]:
+    """Rows that were written whole."""
+    path = out / "rows.jsonl"
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def add_row(out: Path, row: Row) -> None:
+    rows = [*read_rows(out), row]
+    temporary = out / ".rows.jsonl.part"
+    temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    temporary.replace(out / "rows.jsonl")
+
+
+def grown(fresh: Mapping[str, Any], start: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """('/'-joined path -> array, names of those that stay fresh): `start` where it has an array of the same shape."""
+    taken = {path: start[path] if fits(start.get(path), leaf) else leaf for path, leaf in fresh.items()}
+    return taken, [path for path, leaf in fresh.items() if not fits(start.get(path), leaf)]
+
+
+def fits(old: Any, new: Any) -> bool:
+    return old is not None and old.shape == new.shape
+
+
+def report(ablation: Ablation, out: Path) -> None:
+    """table.md and plot.png of the rows that there are."""
+    rows = read_rows(out)
+    (out / "table.md").write_text(table(ablation, rows))
+    plot(ablation, rows, out / "plot.png")
+
+
+def table(ablation: Ablation, rows: Sequence[Row]) -> str:
+    """Markdown: a line for each arm, mean over seeds with the lowest and highest in brackets."""
+    lines = [
+        "| topic | arm | " + " | ".join(ablation.columns) + " | seeds | CPU-s |",
+        "|---|---|" + "---|" * (len(ablation.columns) + 2),
+    ]
+    for arm in ablation.arms:
+        mine = [row for row in rows if row["arm"] == arm.name]
+        if not mine:
+            continue
+        cells = [cell([row["scores"].get(column) for row in mine]) for column in ablation.columns]
+        took = np.mean([row.get("cpu_seconds", 0.0) for row in mine])
+        lines.append(f"| {arm.topic} | {arm.name} | {' | '.join(cells)} | {len(mine)} | {took:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(values: Sequence[float | None]) -> str:
+    found = [value for value in values if value is not None]
+    if not found:
+        return ""
+    spread = f" ({min(found):.3f}, {max(found):.3f})" if len(found) > 1 else ""
+    return f"{np.mean(found):.3f}{spread}"
+
+
+def plot(ablation: Ablation, rows: Sequence[Row], path: Path) -> None:
+    """The first columns, an arm a line: a dot for every seed, a bar at the mean."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [arm for arm in ablation.arms if any(row["arm"] == arm.name for row in rows)]
+    columns = ablation.columns[:3]
+    figure = Figure(figsize=(4 + 3 * len(columns), 1 + 0.35 * max(1, len(shown))), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axis, column in zip(axes, columns, strict=True):
+        for y, arm in enumerate(shown):
+            values = [row["scores"].get(column) for row in rows if row["arm"] == arm.name]
+            found = [value for value in values if value is not None]
+            if found:
+                axis.plot(found, [y] * len(found), "o", color="tab:blue", alpha=0.6)
+                axis.plot([np.mean(found)], [y], "|", color="black", markersize=14)
+        axis.set_yticks(range(len(shown)), [arm.name for arm in shown])
+        axis.set_xlabel(column)
+        axis.grid(alpha=0.3)
+    axes[0].invert_yaxis()
+    temporary = path.with_name(f".{path.name}.part.png")
+    figure.savefig(temporary, dpi=120)
+    temporary.replace(path)

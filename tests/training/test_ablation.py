@@ -1,0 +1,123 @@
+"""Ablations from the command line: rows, a table, a plot; an interrupted set goes on; mistakes come before work."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+import train
+from avatar_jax import config as configs
+from avatar_jax.mesh import make_mesh
+from avatar_jax.training import ablation
+from avatar_jax.training.loop import LoopConfig, run
+from avatar_jax.training.optim import OptimConfig
+from avatar_jax.weights import ship
+from tests.training.test_dit_stage import MODEL, STAGE
+from tests.training.toy_stage import ToyStage
+
+TOY = Path(__file__).with_name("train_toy.py")
+SET = """
+from avatar_jax.training.ablation import Ablation, Arm
+
+CONFIG = Ablation(
+    config={toy!r}, stage="toy", start={start!r}, columns=("error",), seeds=(0, 1),
+    arms=(
+        Arm("control", "all"),
+        Arm("fast", "rate", ("--toy.optimiser.rate=0.1",)),
+        Arm("wider", "width", ("--toy.width=20",)),
+        Arm("again", "scored alone", scored_like="control"),
+        Arm("from nothing", "start", scratch=True),
+    ),
+)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with configs/ablations/tiny.py and the weights that it begins with."""
+    monkeypatch.setattr(train, "STAGES", {"toy": lambda c, out: ToyStage(c.toy)})
+    monkeypatch.chdir(tmp_path)
+    params = nn.unbox(jax.jit(ToyStage().init)(jax.random.key(9)))
+    ship.export(params, tmp_path / "start" / "toy.safetensors", {})
+    path = tmp_path / "configs" / "ablations" / "tiny.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(SET.format(toy=str(TOY), start=str(tmp_path / "start")))
+    return tmp_path
+
+
+def test_a_set_of_arms_makes_rows_a_table_and_a_plot_and_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--ablate", "tiny", "--out", "out", "--steps", "2"]
+    real, made = ablation.add_row, []
+
+    def interrupted(out: Path, row: ablation.Row) -> None:
+        real(out, row)
+        made.append(row["arm"])
+        if len(made) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablation, "add_row", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(command)
+    monkeypatch.setattr(ablation, "add_row", real)
+    assert train.main(command) == 0
+    rows = [json.loads(line) for line in (folder / "out" / "rows.jsonl").read_text().splitlines()]
+    arms = ["control", "fast", "wider", "again", "from nothing"]
+    assert [(row["arm"], row["seed"]) for row in rows] == [(arm, seed) for seed in (0, 1) for arm in arms]
+    found = {(row["arm"], row["seed"]): row for row in rows}
+    assert all(row["steps"] == 2 and row["scores"]["error"] > 0 for row in rows)
+    assert found["again", 0]["scores"] == found["control", 0]["scores"] != found["fast", 0]["scores"]
+    assert found["control", 0]["fresh_arrays"] == 0 and found["wider", 0]["fresh_arrays"] == 3
+    assert found["from nothing", 1]["fresh_arrays"] == 4
+    table = (folder / "out" / "table.md").read_text().splitlines()
+    assert len(table) == 7 and table[3].startswith("| rate | fast | ")
+    assert (folder / "out" / "plot.png").stat().st_size > 2000
+    capsys.readouterr()
+    assert train.main(command) == 0 and "seed" not in capsys.readouterr().out, "everything was done"
+
+
+def test_mistakes_are_told_before_anything_is_trained(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train.main(["--ablate", "tyni", "--out", "out"]) == 2
+    assert "did you mean tiny?" in capsys.readouterr().err
+    path = folder / "configs" / "ablations" / "tiny.py"
+    path.write_text(path.read_text().replace("--toy.width=20", "--toy.widht=20"))
+    assert train.main(["--ablate", "tiny", "--out", "out"]) == 2
+    assert "did you mean --toy.width" in capsys.readouterr().err and not (folder / "out").exists()
+
+
+def test_the_set_of_the_embedded_model_is_sound() -> None:
+    study = configs.load("configs/ablations/embedded.py")
+    for arm in study.arms:
+        configs.override(configs.load(study.config), [*study.common, *arm.changes])
+    topics = {topic for arm in study.arms for topic in arm.topic.split(", ")}
+    assert topics == {
+        "all", "mouth weighting", "sliding window", "frozen text", "empty padding", "director adapter", "audio fusion",
+        "last frame", "negative frame", "audio scale",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sound_channels": 0},
+        {"sound_channels": 0, "whole_sound": True},
+        {"dit": replace(MODEL.dit, audio_width=None)},
+        {"dit": replace(MODEL.dit, storyline=True)},
+    ],
+    ids=["attention alone", "whole sound", "patches alone", "director adapter"],
+)
+def test_the_models_of_the_embedded_set_train(changes: dict, tmp_path: Path) -> None:
+    """The sizes that its arms take away or add, on a tiny model: two steps with Muon, then scores."""
+    optim = OptimConfig(steps=2, frozen=("text",))
+    config = replace(STAGE.config, model=replace(MODEL, **changes), optimiser=optim, padding=0.3, last_frame="soft")
+    stage = replace(STAGE, config=replace(config, eval_known=True, eval_gain=1.5))
+    state = run(stage, tmp_path, make_mesh(), LoopConfig())
+    assert all(bool(np.isfinite(x).all()) for x in jax.tree.leaves(state.params))
+    scores = stage.evaluate(state.ema)
+    assert {"mouth", "ends_mouth", "first_mouth"} <= scores.keys() and all(np.isfinite(v) for v in scores.values())
