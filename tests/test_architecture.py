@@ -28,8 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": {"models", "mesh", "nn"},
     "training": {"models", "diffusion", "mesh", "timeline", "distributed"},
     "sampling": {"models", "director", "diffusion", "metrics", "mesh", "media", "timeline", "distributed"},
-    "evaluation": {"metrics", "media", "models"},
-    "data_pipeline": {"models", "metrics", "media", "mesh", "timeline", "weights", "director"},
+    "web": {"media"},
+    "evaluation": {"metrics", "media", "models", "web"},
+    "data_pipeline": {"models", "metrics", "media", "mesh", "timeline", "weights", "director", "web"},
 }
 """docs/architecture.md, section 1. `config` is a leaf; data_pipeline writes storylines, so it knows the director."""
 
@@ -42,6 +43,7 @@ JOINERS = {
     "avatar_jax/evaluation/gallery.py",
     "avatar_jax/evaluation/joins.py",
     "avatar_jax/evaluation/making.py",
+    "avatar_jax/evaluation/obedience.py",
 }
 """Files that may join everything, with every __main__.py, configs/, tpu/ and tests/."""
 

@@ -2,7 +2,7 @@
 
     python -m tpu.compile --config configs/wan_t2v_1_3b.py --topology v6e:2x4 --what denoise
         [--mesh data=2,seq=4] [--height H] [--width W] [--frames F] [--batch ROWS] [--shots S] [--sweep]
-        [--seconds 60] [--slices 1] [--no-decoder] [--depth LAYERS] [--keep DIR]
+        [--seconds 60] [--slices 1] [--no-decoder] [--storyline] [--deaf] [--depth LAYERS] [--keep DIR]
         [--dotted.override=value]
 
 The last line on stdout is one JSON object (docs/tpu.md says what its figures mean); progress is on stderr. Overrides
@@ -51,6 +51,8 @@ def parser() -> Parser:
     p.add_argument("--seconds", type=float, default=60.0, help="length of the video of static_s_per_video")
     p.add_argument("--slices", type=int, default=1, help="slices that share that video's segments")
     p.add_argument("--no-decoder", action="store_true", help="leave the decoder out of a video's seconds")
+    p.add_argument("--storyline", action="store_true", help="add the trained attention to the prompts of all shots")
+    p.add_argument("--deaf", action="store_true", help="leave out all that hears, to see what it costs")
     p.add_argument("--depth", type=int, help="layers, for a quick look")
     p.add_argument("--keep", type=Path, help="folder for the program's text and the kernels' schedules")
     return p

@@ -15,8 +15,11 @@ sub-clips' resolution. Text, sound and picture encoders, and all that runs on th
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from avatar_jax.models.video_model import VideoModelConfig
 from avatar_jax.sampling.public.config import PublicConfig
+from tpu.programs import Shape, flops_of, passes, vae_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,22 @@ class Costs:
     draft_passes: int
     seam_passes: int
     seam_share: float
+
+
+def costs_of(config: PublicConfig, model: VideoModelConfig, row: dict[str, Any], decoder_s: float) -> Costs:
+    """From the record of one call; `decoder_s` for all of its windows."""
+    cell = vae_of(model, config).cell
+    window = Shape(row["height"], row["width"], row["frames"])
+    short = Shape(row["height"], row["width"], seam_frames(config) or row["frames"])
+    return Costs(
+        row["static_s_per_step"],
+        decoder_s,
+        row["windows"],
+        passes(model, config.clips.solve),
+        passes(model, config.blueprint.solve),
+        passes(model, config.seams.solve),
+        flops_of(model, short, 1, cell) / flops_of(model, window, 1, cell),
+    )
 
 
 @dataclass(frozen=True)

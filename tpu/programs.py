@@ -70,10 +70,28 @@ class Prepared:
     """Of one step."""
 
 
-def model_of(config: PublicConfig, depth: int | None = None) -> VideoModelConfig:
-    """The family's denoiser at its released sizes; `depth` gives it fewer layers."""
+@dataclass(frozen=True)
+class Variant:
+    """What is changed about a family's denoiser."""
+
+    depth: int | None = None
+    """Layers, where not the family's."""
+    storyline: bool = False
+    """With the trained storyline attention."""
+    deaf: bool = False
+    """Without all that hears."""
+
+
+RELEASED = Variant()
+
+
+def model_of(config: PublicConfig, variant: Variant = RELEASED) -> VideoModelConfig:
+    """The family's denoiser at its released sizes, or changed."""
     model = video_model_config(config.family, {}, NUMBERS[config.numbers])
-    return model if depth is None else replace(model, dit=replace(model.dit, depth=depth))
+    dit = replace(model.dit, storyline=variant.storyline, depth=variant.depth or model.dit.depth)
+    if variant.deaf:
+        return replace(model, dit=replace(dit, audio_width=None, audio_in_text=False), audio=None)
+    return replace(model, dit=dit)
 
 
 def vae_of(model: VideoModelConfig, config: PublicConfig) -> VAEConfig:
@@ -163,9 +181,9 @@ def flops_of(model: VideoModelConfig, shape: Shape, rows: int, cell: int) -> flo
     return denoiser_flops(model.dit, tokens_of(shape, cell), rows, shape.latents, LENGTH, shape.shots, audio)
 
 
-def denoise(config: PublicConfig, shape: Shape, mesh: Mesh, depth: int | None = None) -> Prepared:
+def denoise(config: PublicConfig, shape: Shape, mesh: Mesh, variant: Variant = RELEASED) -> Prepared:
     """The denoise loop of sub-clips."""
-    model, solve = model_of(config, depth), config.clips.solve
+    model, solve = model_of(config, variant), config.clips.solve
     cell = vae_of(model, config).cell
     rows = shape.windows * passes(model, solve)
     params = denoiser_params(model, mesh, NUMBERS[config.numbers])

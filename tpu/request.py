@@ -16,8 +16,19 @@ from avatar_jax.mesh import AXES, make_mesh, parse_mesh
 from avatar_jax.sampling.public.config import PublicConfig
 from avatar_jax.sampling.public.pictures import frame_size
 from tpu.layouts import candidates, default_mesh
-from tpu.minute import Costs, seam_frames, video
-from tpu.programs import Prepared, Shape, decode, denoise, encode_text, flops_of, model_of, passes, require, vae_of
+from tpu.minute import costs_of, video
+from tpu.programs import (
+    Prepared,
+    Shape,
+    Variant,
+    decode,
+    denoise,
+    encode_text,
+    model_of,
+    passes,
+    require,
+    vae_of,
+)
 from tpu.proof import Proof, figures, prove
 from tpu.topology import Slice, devices_of
 from tpu.training import train
@@ -93,17 +104,29 @@ def sizes_of(spec: str, slice_: Slice) -> dict[str, int]:
     return sizes
 
 
-def prepared(what: str, config: PublicConfig, shape: Shape, mesh: Mesh, depth: int | None) -> Prepared:
+def variant_of(args: argparse.Namespace, config: PublicConfig) -> Variant:
+    """What the command line changes about the denoiser.
+
+    Raises:
+        BadInput: there is no hearing to leave out.
+    """
+    if args.deaf and model_of(config).audio is None:
+        raise BadInput("--deaf", config.family, "it is for families that hear", "leave it out")
+    return Variant(args.depth, args.storyline, args.deaf)
+
+
+def prepared(what: str, config: PublicConfig, shape: Shape, mesh: Mesh, variant: Variant) -> Prepared:
     if what == "text":
         return encode_text(config, mesh)
     if what == "vae":
         return decode(config, shape, mesh)
-    return (train if what == "train" else denoise)(config, shape, mesh, depth)
+    return (train if what == "train" else denoise)(config, shape, mesh, variant)
 
 
 def answer(args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: Path) -> dict[str, Any]:
     """The record of one mesh, or of the best of several."""
-    model, shape = model_of(config, args.depth), shape_of(args, config)
+    variant = variant_of(args, config)
+    model, shape = model_of(config, variant), shape_of(args, config)
     usual = default_mesh(model, slice_, TRAINED if args.what == "train" and model.audio is None else 1.0)
     specs = candidates(model, slice_) if args.sweep else [args.mesh or usual]
     meshes = {spec: sizes_of(spec, slice_) for spec in specs}
@@ -113,7 +136,7 @@ def answer(args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: 
     rows = []
     for spec in tqdm(specs, desc=f"{args.what} for {slice_.name}", unit="mesh", disable=not args.sweep):
         mesh = make_mesh(spec, devices)
-        program = prepared(args.what, config, shapes[spec], mesh, args.depth)
+        program = prepared(args.what, config, shapes[spec], mesh, variant)
         print(f"compiling {args.what} for {slice_.name}, mesh {spec or 'one chip'} ...", file=sys.stderr)
         proof = prove(program, mesh, slice_, dump, args.keep)
         rows.append(record(args, config, shapes[spec], meshes[spec], slice_, program, proof))
@@ -181,19 +204,7 @@ def minute(
     args: argparse.Namespace, config: PublicConfig, row: dict[str, Any], slice_: Slice, decoder_s: float | None
 ) -> dict[str, Any]:
     """Seconds of a minute on one slice, and of the video that was asked for on as many slices as were asked for."""
-    model = model_of(config, args.depth)
-    cell = vae_of(model, config).cell
-    window = Shape(row["height"], row["width"], row["frames"])
-    short = replace(window, frames=seam_frames(config) or window.frames)
-    costs = Costs(
-        row["static_s_per_step"],
-        decoder_s or 0.0,
-        row["windows"],
-        passes(model, config.clips.solve),
-        passes(model, config.blueprint.solve),
-        passes(model, config.seams.solve),
-        flops_of(model, short, 1, cell) / flops_of(model, window, 1, cell),
-    )
+    costs = costs_of(config, model_of(config, variant_of(args, config)), row, decoder_s or 0.0)
     asked = video(config, costs, args.seconds, args.slices)
     return {
         "static_s_per_video_minute": round(video(config, costs).seconds, 3),

@@ -44,10 +44,16 @@ CASES = (
 )
 
 
-def command(case: Case, topology: str, decoder: bool) -> list[str]:
+def command(case: Case, topology: str) -> list[str]:
     """What makes a row; run from the repository's root."""
     parts = ["--config", f"configs/{case.config}.py", "--topology", topology, "--what", "denoise", *case.arguments]
-    return [*parts, *(() if decoder else ("--no-decoder",))]
+    return [*parts, "--no-decoder"]
+
+
+def decoder_command(case: Case, topology: str, windows: int) -> list[str]:
+    """What makes the row of the decoder, for the windows of one call."""
+    parts = ["--config", f"configs/{case.config}.py", "--topology", topology, "--what", "vae", *case.arguments]
+    return [*parts, "--batch", str(windows)]
 
 
 def compiled(arguments: list[str]) -> dict[str, Any]:
@@ -96,22 +102,20 @@ def line_of(case: Case, topology: str, row: dict[str, Any]) -> str:
     layer = row["cycles"]["per_layer"]
     moved = (layer["copy"] + layer["padding"]) / 1e6
     step = f"{row['static_s_per_step']:.3f} ({row['static_s_per_step_synchronous']:.3f})"
-    minute = f"{row['static_s_per_video_minute']:.0f}" + ("" if row["decoder_included"] else " without decoder")
-    return f"{head} {step} | {100 * row['static_mfu']:.1f} % | {moved:.2f} | {minute} |"
+    return f"{head} {step} | {100 * row['static_mfu']:.1f} % | {moved:.2f} | {row['static_s_per_video_minute']:.0f} |"
 
 
-def table(rows: dict[str, dict[str, Any]], decoder: bool) -> str:
+def table(rows: dict[str, dict[str, Any]]) -> str:
     """All rows that there are, in the order of CASES and TOPOLOGIES."""
     lines = [
         "| model | slice | mesh | rows | peak GiB | static s per step (synchronous) | static MFU | copies + padding, "
-        "M cycles per layer | static s per minute of video |",
+        "M cycles per layer | static s per minute of video, without decoder |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     days = []
     for case in CASES:
         for topology in TOPOLOGIES:
-            row = rows.get(" ".join(command(case, topology, decoder)))
-            row = row or rows.get(" ".join(command(case, topology, not decoder)))
+            row = rows.get(" ".join(command(case, topology)))
             if row is not None:
                 lines.append(line_of(case, topology, row))
                 days.append(row["date"])
@@ -120,18 +124,18 @@ def table(rows: dict[str, dict[str, Any]], decoder: bool) -> str:
     return "\n".join([*lines, "", f"{said}, JAX 0.10.2, libtpu 0.0.42.1; the rows are in `docs/tpu_rows.jsonl`."])
 
 
-def with_table(page: str, text: str) -> str:
+def with_table(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The page, with the text between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m tpu.table", description=str(__doc__).splitlines()[0])
     p.add_argument("--configs", default=",".join(dict.fromkeys(case.config for case in CASES)))
     p.add_argument("--topologies", default=",".join(TOPOLOGIES))
-    p.add_argument("--decoder", action="store_true", help="compile the decoder too, for the seconds of a minute")
+    p.add_argument("--decoder", action="store_true", help="compile the decoder too, for python -m tpu.scale")
     p.add_argument("--again", action="store_true", help="compile rows that are there already")
     p.add_argument("--show", action="store_true", help="compile nothing")
     args = p.parse_args(arguments)
@@ -141,14 +145,20 @@ def main(arguments: list[str] | None = None) -> int:
         parse_topology(name)
     todo = [(case, name) for case in CASES if case.config in chosen for name in names]
     for case, name in tqdm([] if args.show else todo, unit="row"):
-        line = command(case, name, args.decoder)
-        key = " ".join(line)
-        if key in rows and not rows[key].get("error") and not args.again:
-            continue
+        row = made(command(case, name), rows, args.again)
+        if args.decoder and row.get("fits"):
+            made(decoder_command(case, name, row["windows"]), rows, args.again)
+    write_whole(PAGE, with_table(PAGE.read_text(), table(rows)))
+    return 0
+
+
+def made(line: list[str], rows: dict[str, dict[str, Any]], again: bool) -> dict[str, Any]:
+    """The row of a command line: the one that is there, or a new one, which is written down."""
+    key = " ".join(line)
+    if key not in rows or rows[key].get("error") or again:
         rows[key] = {"command": key, "date": date.today().isoformat(), **compiled(line)}
         write_rows(rows)
-    write_whole(PAGE, with_table(PAGE.read_text(), table(rows, args.decoder)))
-    return 0
+    return rows[key]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,19 @@ from avatar_jax.sampling.public.config import PublicConfig
 from avatar_jax.training.optim import OptimConfig, optimiser
 from avatar_jax.weights.families import FLOAT32, abstract_params
 from avatar_jax.weights.suite import NUMBERS
-from tpu.programs import Abstract, Prepared, Shape, flops_of, given_to, laid_out, model_of, tokens_of, vae_of
+from tpu.programs import (
+    RELEASED,
+    Abstract,
+    Prepared,
+    Shape,
+    Variant,
+    flops_of,
+    given_to,
+    laid_out,
+    model_of,
+    tokens_of,
+    vae_of,
+)
 
 ADDED = ("audio_projector", "audio_cross_attn", "norm_x", "k_audio", "v_audio", "norm_k_audio")
 """What families that hear add to their base, by a part of the path."""
@@ -45,9 +57,9 @@ def step(model: VideoModelConfig, state: tuple[Any, Any], frozen: Any, batch: di
     return (optax.apply_updates(trained, updates), moments), value
 
 
-def train(config: PublicConfig, shape: Shape, mesh: Mesh, depth: int | None = None) -> Prepared:
+def train(config: PublicConfig, shape: Shape, mesh: Mesh, variant: Variant = RELEASED) -> Prepared:
     """A step on `windows` windows."""
-    model = model_of(config, depth)
+    model = model_of(config, variant)
     model = replace(model, dit=replace(model.dit, remat="attention"))
     cell = vae_of(model, config).cell
     boxed = abstract_params(model.dit, model.audio)

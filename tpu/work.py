@@ -20,8 +20,9 @@ def denoiser_flops(
     D, image = dit.width, (dit.image_tokens or 257) if dit.image_width is not None else 0
     products = 6 * D * D + 2 * D * dit.ffn
     products += 2 * D * D * (audio > 0 and not dit.audio_in_text)
-    scores = tokens + shots * text + image + audio
-    keys = 2 * D * D * (shots * text + image) + 2 * D * (dit.audio_width or 0) * audio * frames
+    scores = tokens + shots * text * (1 + dit.storyline) + image + audio
+    products += 2 * D * D * dit.storyline
+    keys = 2 * D * D * (shots * text * (1 + dit.storyline) + image) + 2 * D * (dit.audio_width or 0) * audio * frames
     layer = 2 * (products * tokens + keys) + 4 * tokens * scores * D
     ends = 2 * tokens * D * (dit.in_channels + dit.out_channels)
     return float(rows * (dit.depth * layer + ends))

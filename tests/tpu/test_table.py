@@ -20,7 +20,7 @@ ROW: dict[str, Any] = {
     "static_s_per_step_synchronous": 0.25,
     "static_mfu": 0.351,
     "static_s_per_video_minute": 175.6,
-    "decoder_included": True,
+    "windows": 1,
 }
 
 
@@ -30,7 +30,7 @@ def test_a_line() -> None:
     assert "35.1 %" in line and "| 0.50 | 176 |" in line
     assert "does not fit" in line_of(CASES[0], "v5e:2x4", ROW | {"fits": False})
     assert "fails: no | such" not in line_of(CASES[0], "v5e:2x4", {"error": "no | such"})
-    columns = table({}, False).splitlines()[0].count("|")
+    columns = table({}).splitlines()[0].count("|")
     for row in (ROW, ROW | {"fits": False}, {"error": "x"}):
         assert line_of(CASES[0], "v6e:2x4", row).count("|") == columns
 
@@ -38,7 +38,7 @@ def test_a_line() -> None:
 def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, rows = tmp_path / "tpu.md", tmp_path / "rows.jsonl"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    done = " ".join(command(CASES[0], "v6e:2x4", False))
+    done = " ".join(command(CASES[0], "v6e:2x4"))
     rows.write_text(json.dumps({"command": done, "date": "2026-01-01", **ROW}) + "\n")
     ran: list[list[str]] = []
     monkeypatch.setattr(tpu.table, "PAGE", page)
@@ -48,7 +48,7 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.setattr(tpu.table, "compiled", lambda line: ran.append(line) or ROW)
     assert tpu.table.main(["--configs", CASES[0].config, "--topologies", "v6e:2x4,v5e:2x4"]) == 0
-    assert [" ".join(line) for line in ran] == [" ".join(command(CASES[0], "v5e:2x4", False))]
+    assert [" ".join(line) for line in ran] == [" ".join(command(CASES[0], "v5e:2x4"))]
     assert len(rows.read_text().splitlines()) == 2
     text = page.read_text()
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
