@@ -143,9 +143,11 @@ class DiT(nn.Module):
         """
         cfg = self.config
         B, T, P, _ = x_BTPC.shape
-        x_BND = Linear(cfg.width, ("small", "embed"), name="patch_embedding")(x_BTPC.astype(cfg.dtype))
         padded = padding(T * P, cfg.width // cfg.heads)
-        x_BND = jnp.pad(x_BND.reshape(B, T * P, -1).astype(jnp.float32), ((0, 0), (0, padded), (0, 0)))
+        # Split over devices while patches are narrow: of wide tokens this is a long exchange.
+        x_BNC = jnp.pad(x_BTPC.astype(cfg.dtype).reshape(B, T * P, -1), ((0, 0), (0, padded), (0, 0)))
+        x_BNC = constrain(x_BNC, "batch", "tokens", "features")
+        x_BND = Linear(cfg.width, ("small", "embed"), name="patch_embedding")(x_BNC).astype(jnp.float32)
         x_BND = constrain(x_BND, "batch", "tokens", "features")
 
         time_BTD, modulation_BT6D = TimeEmbedding(cfg.width, cfg.frequencies, name="time_embedding")(t.reshape(B, -1))
