@@ -19,8 +19,8 @@ def box_mean(x: Float[Array, "B H W C"], radius: int) -> Float[Array, "B H W C"]
     for axis in (1, 2):
         margin = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
         padded, length = jnp.pad(x, margin, mode="reflect"), x.shape[axis]
-        x = sum(jax.lax.slice_in_dim(padded, k, k + length, axis=axis) for k in range(1, 2 * radius + 1))
-        x = (x + jax.lax.slice_in_dim(padded, 0, length, axis=axis)) / (2 * radius + 1)
+        shifts = [jax.lax.slice_in_dim(padded, k, k + length, axis=axis) for k in range(2 * radius + 1)]
+        x = sum(shifts[1:], shifts[0]) / len(shifts)
     return x
 
 
