@@ -6,10 +6,19 @@
     python -m data_pipeline synthetic --what latents --out data/embedded/latents-heldout --count 48 --split heldout
     python -m data_pipeline synthetic --what clips   --out data/clips --count 100 --seconds 3,6
     python -m data_pipeline synthetic --what preview --out out/preview --count 3
+    python -m data_pipeline synthetic --what videos  --out data/raw --count 6 [--damaged]
+    python -m data_pipeline build IN --out OUT [--engine beam] [--previews] [--stage.setting=value ...]
+    python -m data_pipeline bench
+    python -m data_pipeline synthetic --what set     --out data/drawn --count 1000
+    python -m data_pipeline review DIR [--host H --token T] [--export OUT]
+    python -m data_pipeline card DIR
+    python -m data_pipeline experts data|train|roc|score ...
 
 stills: posed frames of many characters, for the gate's reader. audio: labelled speech, for the audio encoder.
 latents: encoded clips with audio features and storylines, for the generator; needs the trained codec and audio
 encoder. clips: sound, states and storylines without encoding. preview: contact sheets and videos with sound.
+videos: raw files with a source list, as `build` reads them, --damaged in every known way too (docs/data.md).
+set: a finished set with the schema of recorded clips (docs/data.md): media, and latents where the weights are there.
 Runs go on where they were stopped. Exit status: 0, 2 for a mistake in the request.
 """
 
@@ -21,10 +30,14 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from avatar_jax.config import ConfigError, override
 from avatar_jax.media import BadInput, unwritable
 from avatar_jax.weights import ship
+from data_pipeline import build_command as build
+from data_pipeline.experts import command as experts
+from data_pipeline.review import command as review
 
-COUNTS = {"stills": 3000, "latents": 1000, "clips": 100, "preview": 3, "audio": 0}
+COUNTS = {"stills": 3000, "latents": 1000, "clips": 100, "preview": 3, "audio": 0, "set": 100, "videos": 6}
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +70,21 @@ def parser() -> Parser:
     make.add_argument("--hours", type=float, default=3.4, help="of speech, for audio")
     make.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     make.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of codec and audio.safetensors")
+    make.add_argument("--size", type=int, default=256, help="pixels a side, for set and videos")
+    make.add_argument("--damaged", action="store_true", help="videos: every known damage too")
+    build.add(commands)
+    review.add(commands)
+    experts.add(commands)
+    card = commands.add_parser("card", help="the page of a finished set")
+    card.add_argument("out", type=Path, metavar="DIR", help="folder of the sets media and latents")
+    card.set_defaults(run=print_card)
     return p
+
+
+def print_card(args: argparse.Namespace) -> None:
+    from data_pipeline.dataset.card import write_card
+
+    print(write_card(args.out))
 
 
 def synthetic(args: argparse.Namespace) -> None:
@@ -79,6 +106,16 @@ def synthetic(args: argparse.Namespace) -> None:
 
         for seed in range(args.seed, args.seed + count):
             print(f"clip {seed}", *write_preview(args.out, make_clip(seed, args.split, args.seconds)), sep="\n  ")
+    elif args.what == "videos":
+        from data_pipeline.synthetic.videos import write_videos
+
+        seeds = range(args.seed, args.seed + count)
+        print(f"{write_videos(args.out, seeds, args.size, args.damaged, args.seconds[0])} files in {args.out}")
+    elif args.what == "set":
+        from data_pipeline.synthetic.finished import FinishedConfig, write_finished
+
+        config = FinishedConfig(count, args.split, args.seed, args.seconds, args.size, str(args.weights))
+        print(write_finished(args.out, config, args.workers))
     else:
         from data_pipeline.synthetic.dataset import DatasetConfig, write_dataset
 
@@ -93,12 +130,16 @@ def synthetic(args: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     try:
-        args = parser().parse_args(arguments)
+        args, rest = parser().parse_known_args(arguments)
+        if args.command == "build":
+            args.settings = override(args.settings, rest)
+        elif rest:
+            raise BadInput("unknown argument", rest[0], "see --help", f"python -m data_pipeline {args.command} --help")
         try:
-            synthetic(args)
+            getattr(args, "run", synthetic)(args)
         except OSError as error:
-            raise unwritable(args.out, error) from error
-    except (BadInput, ship.WeightsError) as mistake:
+            raise unwritable(getattr(args, "out", args.command), error) from error
+    except (BadInput, ConfigError, ship.WeightsError) as mistake:
         print(mistake, file=sys.stderr)
         return 2
     return 0

@@ -26,6 +26,11 @@ MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 
 """Of red, green and blue in [0, 1], over CLIP's training pictures (Radford et al. 2021)."""
 
 
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """x sigmoid(1.702 x), CLIP's first approximation of the GELU."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
 @dataclass(frozen=True)
 class CLIPVisionConfig:
     """Sizes; the defaults are ViT-H/14, 0.631 B parameters with the layer and the norm that Wan does not read."""
@@ -41,6 +46,8 @@ class CLIPVisionConfig:
     eps: float = 1e-5
     dtype: jnp.dtype = field(default=jnp.float32)
     """Of products; norms, softmax and residual sums are float32."""
+    activation: Callable[[jax.Array], jax.Array] = exact_gelu
+    """`quick_gelu` in the models of the first release, ViT-L/14 among them."""
 
     @property
     def tokens(self) -> int:
@@ -78,7 +85,7 @@ class CLIPLayer(nn.Module):
         h_BID = LayerNorm(cfg.eps, name="norm1")(x_BID).astype(cfg.dtype)
         x_BID = x_BID + EncoderAttention(cfg.heads, name="attention")(h_BID).astype(jnp.float32)
         h_BID = LayerNorm(cfg.eps, name="norm2")(x_BID).astype(cfg.dtype)
-        y_BID = FeedForward(cfg.ffn, activation=exact_gelu, name="ffn")(h_BID)
+        y_BID = FeedForward(cfg.ffn, activation=cfg.activation, name="ffn")(h_BID)
         return constrain(x_BID + y_BID.astype(jnp.float32), "batch", None, "features")
 
 

@@ -1,0 +1,1 @@
+"""Experts that judge clips: mouth clarity, camera switching, audio-visual sync, aesthetics (docs/data.md)."""

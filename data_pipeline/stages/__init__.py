@@ -1,0 +1,1 @@
+"""The stages of a build, one a file, cheap first (docs/data.md)."""

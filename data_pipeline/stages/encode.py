@@ -1,0 +1,132 @@
+"""Encode: what generators are trained on: latents of the pictures, features of the sound, the storyline's shots."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avatar_jax.director.plan import spans_of
+from avatar_jax.director.storyline import parse
+from avatar_jax.media import BadInput
+from avatar_jax.metrics.reading import read_frames
+from avatar_jax.models.audio_encoder import FEATURE_RATE, AudioEncoderConfig, encode_recording
+from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+from avatar_jax.models.portrait_layers import SIZE
+from avatar_jax.models.pose import HAND, POSE
+from avatar_jax.weights import ship
+from data_pipeline.chain import Build, Stage
+from data_pipeline.protocol import Clip, LatentEncoder, Unencodable
+from data_pipeline.records import Record, Result
+from data_pipeline.settings import Settings
+from data_pipeline.stages.faces import tracked
+from data_pipeline.stages.finders import gate, named, square
+
+VERSION = "1"
+CHUNK = 20
+"""Frames per call, one compiled shape for clips of any length."""
+NEUTRAL = ("log_zoom", "yaw", "pitch", "roll", "open")
+"""Readings that are zero in a portrait."""
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(config: CodecConfig, params: Any, frames_BTHW3: Any, pose_BTZ: Any, portrait_BHW3: Any) -> Any:
+    codec = AvatarCodec(config)
+    frames, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (frames_BTHW3, portrait_BHW3))
+    return codec.apply({"params": params}, frames, pose_BTZ, portrait, method=codec.encode)
+
+
+def _sized(told: dict[str, Any], kind: Callable[..., Any]) -> Any:
+    return kind(**{name: tuple(x) if isinstance(x, list) else x for name, x in told.items()})
+
+
+@functools.cache
+def _shipped(name: str) -> tuple[Any, dict[str, Any]]:
+    params, note = ship.load(ship.SHIPPED / f"{name}.safetensors")
+    return params, (note.get("config") or {}).get("model") or {}
+
+
+def pose_of(seen: Any) -> np.ndarray:
+    """[T, 11] pose and hand as the gate's reader sees them; where the camera and the head both moved, the head did."""
+    zoom = np.exp(seen.of("log_zoom"))
+    zero = np.zeros_like(zoom)
+    columns = {
+        "log_zoom": seen.of("log_zoom"),
+        "head_x": (seen.of("face_x") - 0.5) / zoom,
+        "head_y": (seen.of("face_y") - 0.45) / zoom,
+        "roll": seen.of("roll"),
+        "yaw": seen.of("yaw"),
+        "pitch": seen.of("pitch"),
+        "hand_lift": np.clip(seen.of("hand"), 0, 1) * (seen.of("hand") > 0.5),
+    }
+    return np.stack([columns.get(name, zero) for name in (*POSE, *HAND)], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class EmbeddedEncoder:
+    """The avatar codec and audio encoder that ship. The codec knows drawings of one head, square, near the middle."""
+
+    version: str = "embedded-1"
+
+    def encode(self, clip: Clip, storyline: str) -> dict[str, Any]:
+        """latents_TPC [T, 17, 139] and audio_FM at 50 Hz, as float16.
+
+        Raises:
+            Unencodable: the clip is no drawing.
+        """
+        if clip.tracks is None or not clip.tracks.drawn:
+            raise Unencodable("the embedded codec knows drawings; set encode.encoder for recorded people")
+        pictures = [square(frame, SIZE)[0] for frame in clip.frames(side=SIZE)]
+        reader, params = gate()
+        seen = read_frames(reader, params, pictures)
+        away = sum(np.abs(seen.of(name)) for name in NEUTRAL)
+        portrait, poses = pictures[int(np.argmin(away))], pose_of(seen)
+        codec, sizes = _shipped("codec")
+        padding = -len(pictures) % CHUNK
+        frames = np.stack([*pictures, *[pictures[-1]] * padding])
+        poses = np.pad(poses, ((0, padding), (0, 0)), mode="edge")
+        config = _sized(sizes, CodecConfig)
+        parts = [
+            _encode(config, codec, frames[None, at : at + CHUNK], poses[None, at : at + CHUNK], portrait[None])[0]
+            for at in range(0, len(frames), CHUNK)
+        ]
+        latents = np.concatenate([np.asarray(part, np.float16) for part in parts])[: len(pictures)]
+        audio, sizes = _shipped("audio")
+        heard = encode_recording(audio, clip.mono, _sized(sizes, AudioEncoderConfig))
+        return {"latents_TPC": latents, "audio_FM": np.asarray(heard.features_BTM, np.float16)}
+
+
+@functools.cache
+def encoder(setting: str) -> LatentEncoder:
+    """The embedded encoder, or that of a factory's dotted name; made once per process."""
+    return named(setting)() if setting else EmbeddedEncoder()
+
+
+def depends(settings: Settings) -> Any:
+    return [settings.encode.encoder, encoder(settings.encode.encoder).version]
+
+
+def encode(record: Record, build: Build) -> list[Record]:
+    """Writes the arrays of the clip's latent example; a clip that cannot be encoded goes into the media set alone."""
+    made, store = encoder(build.settings.encode.encoder), build.store
+    story = record.facts("caption")["storyline"]
+    version = f"{VERSION}, {made.version}"
+    try:
+        arrays = made.encode(tracked(record, build), story)
+    except Unencodable as reason:
+        note = f"no latents: {reason}"
+        return [record.plus(Result("encode", version, "passed", notes=(note,), facts={"latents": False}))]
+    if not all(np.isfinite(x).all() for x in arrays.values()):
+        raise BadInput("latents", "not all numbers are finite", "latents are finite", "look at the clip")
+    arrays["shots_S2"] = spans_of(parse(story))
+    with store.writing(store.place(build.key("encode"), record.id, ".npz")) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    facts = {"latents": True, "shapes": {name: list(x.shape) for name, x in arrays.items()}, "rate": FEATURE_RATE}
+    return [record.plus(Result("encode", version, "passed", facts=facts))]
+
+
+ENCODE = Stage("encode", VERSION, encode, depends, needs_passed=True)
