@@ -39,7 +39,7 @@ class Unavailable:
 
     name: str
     reason: str
-    threshold: float = float("inf")
+    threshold: float = 0.0
     version: str = "unavailable"
 
     def judge(self, clip: Clip) -> Verdict:
