@@ -23,12 +23,12 @@ from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.diffusion.schedule import sigmas
 from avatar_jax.diffusion.stages import UNGUIDED
 from avatar_jax.mesh import placed, replicated
-from avatar_jax.models.segment import GRID_CHANNELS, WindowConfig, WindowModel
+from avatar_jax.models.segment import GRID_CHANNELS, WindowConditions, WindowConfig, WindowModel
 from avatar_jax.training.dit_stage import DitStage, conditions
 from avatar_jax.training.losses import window_loss
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
-from avatar_jax.training.window_scores import Making, scores, velocity_of
+from avatar_jax.training.window_scores import Making, scores
 from avatar_jax.training.window_tricks import last_frame_as
 
 
@@ -43,8 +43,10 @@ class DistilConfig:
     """Steps of the teacher in each of the student's."""
     shift: float = 1.0
     """Of the noise levels, as in sampling."""
-    guidance: Guidance = field(default_factory=lambda: Guidance(text=1.5, audio=1.5))
-    """Of the teacher: what the student learns to do without."""
+    guidance: Guidance = field(default_factory=lambda: Guidance(text=1.5, audio=1.0))
+    """Of the teacher at adjacent frames, as in sub-clips: what the student learns to do without."""
+    sparse: Guidance = field(default_factory=lambda: Guidance(text=2.5, audio=1.5))
+    """Of the teacher at frames further apart, as in blueprints. One student serves both: spacing tells it which."""
     teacher_steps: int = 6
     """Steps of the teacher that the student is measured against."""
     keep: float = 0.95
@@ -53,6 +55,38 @@ class DistilConfig:
     def __post_init__(self) -> None:
         if min(self.student_steps, self.substeps, self.teacher_steps) < 1:
             raise ValueError("student_steps, substeps and teacher_steps are 1 or more")
+        if self.guidance.negative or self.sparse.negative:
+            raise ValueError("a student has no negative branch: guidance.negative and sparse.negative are 0")
+
+
+SPARSE = 2.0
+"""Model frames between two frames from which on a window counts as one of a blueprint (three, by default)."""
+
+
+def path_of(
+    config: DistilConfig, params: Params, cond: WindowConditions
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """(x, t) -> the teacher's velocity, each window guided by the scales of its spacing; three passes in one batch."""
+    sparse_B = cond.times_BT[:, 1] - cond.times_BT[:, 0] >= SPARSE
+    text_B, audio_B = (
+        jnp.where(sparse_B, sparse, near)
+        for sparse, near in ((config.sparse.text, config.guidance.text), (config.sparse.audio, config.guidance.audio))
+    )
+    # The rule of diffusion.guidance.branches, row by row: with a text scale of one the silent pass keeps the prompt.
+    spoken_B = text_B == 1
+    full_B = jnp.where(spoken_B, audio_B, text_B)
+    wordless_B = jnp.where(spoken_B, 0.0, jnp.where(audio_B == 1, 1 - text_B, audio_B - text_B))
+    weights_3B = jnp.stack([full_B, wordless_B, 1 - full_B - wordless_B])
+    wordless, silent = cond.without_text(), cond.without_audio()
+    silent = silent.replace(text_ids_BSL=jnp.where(spoken_B[:, None, None], cond.text_ids_BSL, wordless.text_ids_BSL))
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), cond, wordless, silent)
+
+    def velocity(x: jax.Array, t_B: jax.Array) -> jax.Array:
+        x_3, t_3 = jnp.concatenate([x] * 3), jnp.tile(t_B, 3)
+        v = velocity_from_x0(x_3, WindowModel(config.model).denoise(params, x_3, t_3, joined), t_3)
+        return jnp.einsum("nb,nb...->b...", weights_3B, v.reshape(3, *x.shape))
+
+    return velocity
 
 
 @dataclass(frozen=True)
@@ -108,8 +142,7 @@ class DistilStage(Stage):
         def student(params: Params, x: jax.Array, t_B: jax.Array) -> jax.Array:
             return WindowModel(cfg.model).denoise(params, x, t_B, cond)
 
-        taught = velocity_of(cfg.model, Making(guidance=cfg.guidance), params["teacher"], cond, cond)
-        velocity = jax.lax.stop_gradient(taught(x_BTPC, here_B))
+        velocity = jax.lax.stop_gradient(path_of(cfg, params["teacher"], cond)(x_BTPC, here_B))
         lower = x_BTPC + spread(next_B - here_B, x_BTPC) * velocity
         # At the end of a phase there is nothing left to jump; the level there may be zero.
         from_next = student(jax.lax.stop_gradient(params["student"]), lower, next_B)

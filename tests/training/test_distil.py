@@ -10,9 +10,9 @@ import pytest
 
 from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.mesh import make_mesh
-from avatar_jax.training.distil_stage import DistilConfig, DistilStage
+from avatar_jax.training.distil_stage import DistilConfig, DistilStage, path_of
 from avatar_jax.training.loop import LoopConfig, first_state
-from avatar_jax.training.window_scores import Making, conditions_of, made
+from avatar_jax.training.window_scores import Making, conditions_of, made, velocity_of
 from tests.training.test_dit_stage import MODEL, STAGE
 
 CONFIG = DistilConfig(model=MODEL, student_steps=2, substeps=4, teacher_steps=8, guidance=Guidance(text=1.0, audio=1.5))
@@ -76,10 +76,31 @@ def test_a_student_lands_nearer_to_the_teacher_than_the_teacher_in_as_few_steps(
 def test_the_teacher_is_its_own_student_where_a_phase_has_one_step_and_no_guidance() -> None:
     """One substep, no guidance: the end of the phase is where the teacher goes anyway, so nothing is to learn."""
     known = jax.jit(STAGE.init)(jax.random.key(0))
-    stage = DistilStage(replace(CONFIG, substeps=1, guidance=Guidance(1.0, 1.0)), STAGE, lambda: known)
+    stage = DistilStage(
+        replace(CONFIG, substeps=1, guidance=Guidance(1.0, 1.0), sparse=Guidance(1.0, 1.0)), STAGE, lambda: known
+    )
     batch = {name: jnp.asarray(x) for name, x in next(stage.batches(0)).items()}
     loss, _ = stage.loss(stage.whole(known, stage.fixed(make_mesh())), batch, jax.random.key(0))
     assert float(loss) < 1e-8
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.5), (2.5, 1.5), (1.5, 1.0), (1.5, 1.5), (1.0, 1.0)])
+def test_every_window_is_guided_as_its_spacing_asks(scales: tuple[float, float]) -> None:
+    known = jax.jit(STAGE.init)(jax.random.key(5))
+    # Fresh gates are shut: neither prompt nor sound would be seen.
+    known = jax.tree.map(lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), known)
+    cond = jax.tree.map(jnp.asarray, conditions_of(STAGE.held_out_batch, "first"))
+    other, B = Guidance(3.0, 2.0), cond.times_BT.shape[0]
+    far_B = np.arange(B) % 2 == 0
+    cond = cond.replace(times_BT=cond.times_BT * jnp.where(far_B, 3.0, 1.0)[:, None])
+    config = replace(CONFIG, guidance=other, sparse=Guidance(*scales))
+    x = jax.random.normal(jax.random.key(6), cond.known_BTPC.shape)
+    t_B = jnp.full(B, 0.7)
+    found = np.asarray(path_of(config, known, cond)(x, t_B))
+    for guidance, rows in ((config.sparse, far_B), (other, ~far_B)):
+        want = np.asarray(velocity_of(MODEL, Making(guidance=guidance), known, cond, cond)(x, t_B))
+        np.testing.assert_allclose(found[rows], want[rows], atol=2e-5)
+        assert np.abs(found[~rows] - want[~rows]).max() > 1e-4
 
 
 def test_a_run_begins_with_the_teacher_and_keeps_it_out_of_its_checkpoints(tmp_path) -> None:
