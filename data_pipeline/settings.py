@@ -1,6 +1,7 @@
 """Every threshold of a build, by stage. `python -m data_pipeline build --cut.shortest=2` changes one."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,24 @@ class Dedup:
 
 @dataclass(frozen=True)
 class Encode:
-    """`encoder`: "" for the embedded codec, or the dotted name of a factory of a LatentEncoder."""
+    """What makes latents, and, where it is a public video model's encoders, how.
+
+    encoder: "" for the embedded codec, "public" for what lies below `weights` (vae, text_encoder, tokenizer,
+    image_encoder, wav2vec2), or the dotted name of a factory of a LatentEncoder, which is called with these settings.
+    """
 
     encoder: str = ""
+    family: str = "skyreels_a2v_19b"
+    """Of `avatar_jax.weights`: decides which encoders are needed."""
+    weights: str = "weights"
+    frames: int = 81
+    """Of a window, 4 n + 1; a clip is cut into as many as fit, evenly spread."""
+    area: int = 480 * 832
+    """Pixels of a picture, of the nearest of `buckets.RATIOS`."""
+    fps: int = 25
+    """Frames a second that the family was trained with."""
+    numbers: Literal["bf16", "fp32"] = "bf16"
+    """In which text and pictures are read; sound and latents are float32."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from data_pipeline.records import Record, Source, digest
 
 LIST = "sources.jsonl"
 NEVER = (LIST, "sources.json", "dataset.json")
-LABELS = (".json", ".txt", ".md", ".png", ".jpg", ".jsonl", ".csv")
+LABELS = (".json", ".txt", ".md", ".png", ".jpg", ".jsonl", ".csv", ".npz")
 """Files beside videos that are not meant to be videos."""
 KEYS = tuple(field.name for field in fields(Source) if field.name != "content")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from avatar_jax.director.storyline import Shot, Storyline
 from avatar_jax.director.wording import phrase
@@ -67,6 +67,20 @@ def local_prompt(shot: Shot) -> str:
     return ", ".join(parts)
 
 
+def shot_prompt(storyline: Storyline, shot: Shot) -> str:
+    """A shot in plain English, for encoders of words: who, what, how the camera moves, where. The user's own words are
+    added where there is one shot only; with several, each shot has its part of them."""
+    who = storyline.character or "A person"
+    sentence = f"{who} {VERBS[shot.voice]}, {strength(shot.intensity)} {FEELING[shot.emotion]}"
+    if shot.action != "none":
+        sentence += f", {ACTS[shot.action]}"
+    sentence += ", looking at the viewer" if shot.gaze == "viewer" else f", looking {shot.gaze}"
+    parts = [sentence, MOVES[shot.camera], storyline.background, storyline.style]
+    if len(storyline.shots) == 1:
+        parts.insert(0, storyline.wish)
+    return ". ".join(part.strip().rstrip(".") for part in parts if part.strip()) + "."
+
+
 def paraphrase(shot: Shot, rng: np.random.Generator) -> str:
     """One of many ways in which a person might ask for this shot, in English, Chinese, Japanese or Korean.
 
@@ -93,6 +107,23 @@ def shots_at(
         half = max(1e-9, min(blend, lengths[i] / 2, lengths[i + 1] / 2))
         past[:, i + 1] = np.clip((instants - edge) / (2 * half) + 0.5, 0, 1)
     return (past[:, :-1] - past[:, 1:]).astype(np.float32)
+
+
+def fullest(
+    shares_BTN: Float32[np.ndarray, "B T N"], count: int
+) -> tuple[Int[np.ndarray, "B count"], Float32[np.ndarray, "B T count"]]:
+    """(numbers of the shots that have most of each window, their shares), of windows with more shots than `count`.
+
+    An instant whose own shot was dropped listens to the others equally. A storyline of fewer shots is filled up with
+    its first one, which gets no share there.
+    """
+    S = min(count, shares_BTN.shape[-1])
+    empty = count - S
+    used_BS = np.sort(np.argsort(-shares_BTN.sum(axis=1), axis=1, kind="stable")[:, :S], axis=1)
+    shares_BTS = np.take_along_axis(shares_BTN, used_BS[:, None], axis=2)
+    total_BT1 = shares_BTS.sum(axis=-1, keepdims=True)
+    shares_BTS = np.where(total_BT1 > 0, shares_BTS / np.maximum(total_BT1, 1e-6), 1 / S).astype(np.float32)
+    return np.pad(used_BS, ((0, 0), (0, empty))), np.pad(shares_BTS, ((0, 0), (0, 0), (0, empty)))
 
 
 def shot_clocks(spans_S2: np.ndarray, seconds_T: np.ndarray) -> Float32[np.ndarray, "T S 2"]:

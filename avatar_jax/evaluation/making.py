@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,12 +17,13 @@ import numpy as np
 from PIL import Image
 
 from avatar_jax.director.camera import CAMERA
-from avatar_jax.evaluation.case import Case, Look, ShotSpan, Watch
+from avatar_jax.evaluation.case import Case, ShotSpan
+from avatar_jax.evaluation.eyes import Eyes
 from avatar_jax.evaluation.sheets import contact_sheet
 from avatar_jax.media import BadInput, read_frames
 from avatar_jax.metrics import quality
-from avatar_jax.metrics.judging import judge_frames, recognise
-from avatar_jax.models.judge import COLUMNS, FRAME, JudgeConfig
+from avatar_jax.metrics.judging import recognise
+from avatar_jax.models.judge import COLUMNS, FRAME
 from avatar_jax.sampling.request import MODEL_FPS
 from avatar_jax.weights import ship
 from data_pipeline.synthetic import latents, render
@@ -63,30 +64,6 @@ class EmbeddedConfig:
     by: tuple[str, ...] = ()
     portraits: int = 256
     """In the gallery among which faces are recognised."""
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """The judge with its weights."""
-
-    params: Any
-    config: JudgeConfig
-
-    @classmethod
-    def open(cls, path: Path) -> "Eyes":
-        """Raises BadInput where the file holds another network."""
-        params, note = ship.load(path)
-        if "far_stem" not in params:
-            rule = "a judge of this version is needed"
-            raise BadInput(f"judge {path}", "another network", rule, "train it, or give --judge FILE")
-        return cls(params, JudgeConfig(**note["config"]["model"]))
-
-    def look(self, frames: Iterable[np.ndarray], portrait: np.ndarray) -> Look:
-        """Read a stream of frames."""
-        watch = Watch()
-        judged = judge_frames(self.params, self.config, watch.through(frames), portrait)
-        lifeless = quality.is_lifeless(np.stack(watch.little))
-        return Look(judged, np.array(watch.change), np.stack(watch.colour), lifeless)
 
 
 def held_out_clips(count: int, seconds: float, still: bool = False) -> Iterator[Clip]:
@@ -158,13 +135,8 @@ def known_case(clip: Clip, number: int, eyes: Eyes, fps: Fraction, count: int, s
     times = np.arange(count) / float(fps)
     states_TS = states_at(clip, times)
     values = labels(clip.identity, states_TS)
-    shut, silent = np.zeros(count, bool), np.ones(count, bool)
-    for phone in clip.speech.phones:
-        silent &= (times < phone.start - SILENCE_S) | (times > phone.end + SILENCE_S)
-        if phone.ipa in LIPS:
-            shut |= (times >= phone.start) & (times < phone.end)
     truth = {name: values[:, i] for i, name in enumerate(COLUMNS)}
-    shut &= (truth["open"] < CLOSED) & (truth["occlude"] < 0.5)
+    shut, silent = shut_and_silent(clip, times, truth)
     on_grid = [(Fraction(i) * MODEL_FPS / fps).denominator == 1 for i in range(count)]
     return Case(
         groups=groups_of(clip),
@@ -173,7 +145,7 @@ def known_case(clip: Clip, number: int, eyes: Eyes, fps: Fraction, count: int, s
         truth=truth,
         viseme_T2=viseme_classes(states_TS),
         closed_T=shut,
-        silent_T=silent & (truth["open"] < CLOSED),
+        silent_T=silent,
         inserted_T=~np.array(on_grid),
         seams=seams,
         shots=tuple(spans(clip, times)),
@@ -182,6 +154,17 @@ def known_case(clip: Clip, number: int, eyes: Eyes, fps: Fraction, count: int, s
         codec_psnr=float("nan"),
         seconds=float("nan"),
     )
+
+
+def shut_and_silent(clip: Clip, times: np.ndarray, truth: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """[T] frames in which a sound has the lips closed and it can be seen, and those far from any sound, at rest."""
+    shut, silent = np.zeros(len(times), bool), np.ones(len(times), bool)
+    for phone in clip.speech.phones:
+        silent &= (times < phone.start - SILENCE_S) | (times > phone.end + SILENCE_S)
+        if phone.ipa in LIPS:
+            shut |= (times >= phone.start) & (times < phone.end)
+    at_rest = truth["open"] < CLOSED
+    return shut & at_rest & (truth["occlude"] < 0.5), silent & at_rest
 
 
 def groups_of(clip: Clip) -> dict[str, str]:

@@ -20,3 +20,21 @@ def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
     mine, theirs = Counter(a), Counter(b)
     chance = sum(mine[answer] * theirs[answer] for answer in mine) / len(a) ** 2
     return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def fleiss_kappa(items: Sequence[Sequence[str]]) -> float | None:
+    """Fleiss' kappa (Fleiss 1971) for any number of raters; `items` holds every item's answers.
+
+    Items with fewer than two answers say nothing and are left out; others may have different numbers of answers (the
+    share of agreeing pairs is taken of each item's own pairs). None as for Cohen's.
+    """
+    counted = [Counter(answers) for answers in items if len(answers) >= 2]
+    if not counted:
+        return None
+    pairs = [(sum(n * (n - 1) for n in found.values()), found.total() * (found.total() - 1)) for found in counted]
+    observed = sum(equal / every for equal, every in pairs) / len(pairs)
+    total = Counter[str]()
+    for found in counted:
+        total.update(found)
+    chance = sum((n / total.total()) ** 2 for n in total.values())
+    return None if len(total) == 1 else (observed - chance) / (1 - chance)

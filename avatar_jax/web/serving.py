@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -42,7 +42,8 @@ def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8080, token: str = 
     require_token(host, token)
     opened = _listening(host, port)
     print(f"open {_address(opened, token)}   (Ctrl-C ends it; every vote is on disk already)", flush=True)
-    uvicorn.Server(uvicorn.Config(Guard(app, token), log_level="warning")).run(sockets=[opened])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(Guard(app, token), log_level="warning")).run(sockets=[opened])
 
 
 @contextmanager

@@ -176,10 +176,18 @@ class LatentExample(Example):
     starts: seconds at which separately encoded windows of equal length begin, each with its own first latent; none
       where the clip was encoded as one and any latent may come first.
     audio_FM, audio_rate: features of the sound and how many there are in a second; feature i is heard at i / rate.
+    audio_layers: hidden states of a speech encoder that lie side by side in a feature, 1 where it is one vector.
     text_LE: encoder states of the caption, empty where the text is encoded while training.
+    texts_SLE: encoder states of every shot's prompt (`director.plan.shot_prompt`), zero after its end.
     shots_S2: start and end of every shot in seconds (outer ones may reach beyond the clip).
+    shown_first_TPC, shown_ends_TPC, shown_mid_TPC: latents, window by window, of videos of which only the first frame
+      is there, the first and last, the first and the one that mids_W tells; the others are grey.
+    last_WPC: the last frame of every window as a picture of its own; empty_C: of an empty picture, mean of its places.
+    pictures_WIE: tokens of each window's first frame, or of its first and last, as the model reads them.
     labels_TK, label_names: known truth about every frame (drawn avatars), empty otherwise.
     face_points_32: mouth, left and right eye in shares of the face window, zeros where not known.
+
+    Of windows of a video model, `size` and boxes are those of the picture that was encoded, which may be cropped.
     """
 
     latents_TPC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float32))
@@ -188,8 +196,17 @@ class LatentExample(Example):
     starts: tuple[float, ...] = ()
     audio_FM: np.ndarray = field(default_factory=partial(np.zeros, (0, 1), np.float32))
     audio_rate: float = 50.0
+    audio_layers: int = 1
     text_LE: np.ndarray = field(default_factory=partial(np.zeros, (0, 1), np.float32))
+    texts_SLE: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
     shots_S2: np.ndarray = field(default_factory=partial(np.zeros, (0, 2), np.float32))
+    shown_first_TPC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
+    shown_ends_TPC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
+    shown_mid_TPC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
+    mids_W: tuple[int, ...] = ()
+    last_WPC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
+    empty_C: tuple[float, ...] = ()
+    pictures_WIE: np.ndarray = field(default_factory=partial(np.zeros, (0, 1, 1), np.float16))
     labels_TK: np.ndarray = field(default_factory=partial(np.zeros, (0, 1), np.float32))
     label_names: tuple[str, ...] = ()
     face_points_32: np.ndarray = field(default_factory=partial(np.zeros, (3, 2), np.float32))
@@ -204,13 +221,31 @@ class LatentExample(Example):
             "starts": _array((None,)),
             "audio_FM": _array((None, None), np.float16),
             "audio_rate": np.float32,
+            "audio_layers": np.int32,
             "text_LE": _array((None, None), np.float16),
+            "texts_SLE": _array((None, None, None), np.float16),
             "shots_S2": _array((None, 2)),
+            "shown_first_TPC": _array((None, None, None), np.float16),
+            "shown_ends_TPC": _array((None, None, None), np.float16),
+            "shown_mid_TPC": _array((None, None, None), np.float16),
+            "mids_W": _array((None,), np.int32),
+            "last_WPC": _array((None, None, None), np.float16),
+            "empty_C": _array((None,), np.float16),
+            "pictures_WIE": _array((None, None, None), np.float16),
             "labels_TK": _array((None, None)),
             "label_names": tfds.features.Sequence(tfds.features.Text()),
             "face_points_32": _array((3, 2)),
         }
     )
+
+    def line(self) -> dict[str, Any]:
+        """With its grid, its windows, and the names of the arrays that it has: loaders choose by these."""
+        arrays = {name: x for name, x in vars(self).items() if isinstance(x, np.ndarray)}
+        return super().line() | {
+            "grid": list(self.grid),
+            "windows": len(self.starts),
+            "arrays": sorted(name for name, x in arrays.items() if x.any()),
+        }
 
     def values(self) -> dict[str, Any]:
         return super().values() | {
@@ -220,8 +255,17 @@ class LatentExample(Example):
             "starts": np.asarray(self.starts, np.float32),
             "audio_FM": dense(self.audio_FM, np.float16),
             "audio_rate": np.float32(self.audio_rate),
+            "audio_layers": np.int32(self.audio_layers),
             "text_LE": dense(self.text_LE, np.float16),
+            "texts_SLE": dense(self.texts_SLE, np.float16),
             "shots_S2": np.asarray(self.shots_S2, np.float32).reshape(-1, 2),
+            "shown_first_TPC": dense(self.shown_first_TPC, np.float16),
+            "shown_ends_TPC": dense(self.shown_ends_TPC, np.float16),
+            "shown_mid_TPC": dense(self.shown_mid_TPC, np.float16),
+            "mids_W": np.asarray(self.mids_W, np.int32),
+            "last_WPC": dense(self.last_WPC, np.float16),
+            "empty_C": np.asarray(self.empty_C, np.float16),
+            "pictures_WIE": dense(self.pictures_WIE, np.float16),
             "labels_TK": dense(self.labels_TK, np.float32),
             "label_names": list(self.label_names),
             "face_points_32": np.asarray(self.face_points_32, np.float32),

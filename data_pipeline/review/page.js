@@ -1,20 +1,8 @@
 "use strict";
-const byId = (id) => document.getElementById(id);
 const CHOICES = { a: "accept", r: "reject", s: "skip" };
 let state = null;
 let marked = new Set();
 let since = 0;
-let busy = false;
-
-async function ask(path, body) {
-  const options = body
-    ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }
-    : {};
-  const answer = await fetch(path, options);
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error);
-  return told;
-}
 
 function number(value) {
   return value === null || value === undefined ? "not judged" : Number(value).toPrecision(3);
@@ -53,10 +41,7 @@ function show(next) {
   const same = state !== null && state.item === next.item;
   state = { ...state, ...next };
   byId("count").textContent = `${state.done} of ${state.total}`;
-  byId("bar").max = state.total;
-  byId("bar").value = state.done;
-  byId("rater").textContent = state.rater;
-  document.body.dataset.done = state.done;
+  showProgress(state);
   showLast(state.last);
   if (same) return;
   marked = new Set();
@@ -75,27 +60,15 @@ function show(next) {
   if (state.next) byId("ahead").src = state.next;
 }
 
-async function act(work) {
-  if (busy) return;
-  busy = true;
-  try {
-    show(await work());
-  } catch (error) {
-    byId("note").textContent = error.message;
-  } finally {
-    busy = false;
-  }
-}
-
 document.addEventListener("keydown", (event) => {
-  if (!state || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  const key = event.key.toLowerCase();
+  const key = ownKey(event);
+  if (!state || key === null) return;
   const reason = state.reasons[Number(key) - 1];
   if (key in CHOICES && state.item) {
     const vote = { rater: state.rater, item: state.item, choice: CHOICES[key], reasons: [...marked] };
-    act(() => ask("vote", { ...vote, seconds: (performance.now() - since) / 1000 }));
+    act(() => ask("vote", { ...vote, seconds: (performance.now() - since) / 1000 }), show);
   } else if (key === "z") {
-    act(() => ask("undo", { rater: state.rater }));
+    act(() => ask("undo", { rater: state.rater }), show);
   } else if (reason !== undefined && state.item) {
     mark(reason);
   } else if (key === " ") {
@@ -107,13 +80,4 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-byId("who").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const name = byId("name").value.trim();
-  act(async () => {
-    const first = await ask(`state?rater=${encodeURIComponent(name)}`);
-    byId("who").hidden = true;
-    byId("work").hidden = false;
-    return first;
-  });
-});
+whenNamed(show);

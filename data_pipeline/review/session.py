@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from avatar_jax.web.media import Media
+from avatar_jax.web.raters import Refused, known_rater, rater_rng
 from avatar_jax.web.votes import AlreadyVoted, Votes
 from data_pipeline.review.clips import Clip
 
@@ -23,11 +22,6 @@ AGAIN = " (again)"
 """Ends an item that is a clip's second showing."""
 GAP = 5
 """Least number of other clips between the two showings, where there are as many."""
-LONGEST_NAME = 40
-
-
-class Refused(ValueError):
-    """A request that the page would not send: another tab has voted, or somebody writes their own."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class Session:
 
     def plan(self, rater: str) -> tuple[str, ...]:
         """Items in this rater's order: names of clips, with `AGAIN` for second showings."""
-        rng = np.random.default_rng(list(hashlib.sha256(f"{self.seed} {rater}".encode()).digest()))
+        rng = rater_rng(self.seed, rater)
         order = [self.clips[i].clip for i in rng.permutation(len(self.clips))]
         least = 1 if self.repeats > 0 and len(order) >= 10 else 0
         count = max(least, round(self.repeats * len(order)))
@@ -57,7 +51,7 @@ class Session:
 
     def state(self, rater: str) -> dict[str, Any]:
         """What the page shows next, and what experts said of the clip that was just voted on."""
-        plan, given = self.plan(self._known(rater)), self.votes.standing(rater)
+        plan, given = self.plan(known_rater(rater)), self.votes.standing(rater)
         voted = {vote.item for vote in given}
         open_items = [item for item in plan if item not in voted]
         last = given[-1] if given else None
@@ -77,7 +71,7 @@ class Session:
         Raises:
             Refused: not a choice, an unknown reason, or another item than the rater's current one.
         """
-        voted = {vote.item for vote in self.votes.standing(self._known(rater))}
+        voted = {vote.item for vote in self.votes.standing(known_rater(rater))}
         current = next((item for item in self.plan(rater) if item not in voted), None)
         if choice not in CHOICES or not set(reasons) <= set(REASONS):
             raise Refused(f"choices are {', '.join(CHOICES)}; reasons {', '.join(REASONS)}")
@@ -92,13 +86,8 @@ class Session:
 
     def undo(self, rater: str) -> dict[str, Any]:
         """Take the rater's last vote back, so that its clip is shown again; the next state."""
-        self.votes.take_back(self._known(rater))
+        self.votes.take_back(known_rater(rater))
         return self.state(rater)
-
-    def _known(self, rater: str) -> str:
-        if not isinstance(rater, str) or not 1 <= len(rater.strip()) <= LONGEST_NAME or not rater.isprintable():
-            raise Refused(f"a reviewer's name has 1 to {LONGEST_NAME} printable characters")
-        return rater
 
     def _clip(self, item: str) -> Clip:
         return next(clip for clip in self.clips if clip.clip == item.removesuffix(AGAIN))

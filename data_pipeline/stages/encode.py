@@ -22,9 +22,10 @@ from avatar_jax.weights import ship
 from data_pipeline.chain import Build, Stage
 from data_pipeline.protocol import Clip, LatentEncoder, Unencodable
 from data_pipeline.records import Record, Result
-from data_pipeline.settings import Settings
+from data_pipeline.settings import Encode, Settings
 from data_pipeline.stages.faces import tracked
 from data_pipeline.stages.finders import gate, named, square
+from data_pipeline.stages.labels import true_labels
 
 VERSION = "1"
 CHUNK = 20
@@ -100,19 +101,23 @@ class EmbeddedEncoder:
         return {"latents_TPC": latents, "audio_FM": np.asarray(heard.features_BTM, np.float16)}
 
 
+FACTORIES = {"public": "data_pipeline.stages.public_encoder:public_encoder"}
+
+
 @functools.cache
-def encoder(setting: str) -> LatentEncoder:
-    """The embedded encoder, or that of a factory's dotted name; made once per process."""
-    return named(setting)() if setting else EmbeddedEncoder()
+def encoder(settings: Encode) -> LatentEncoder:
+    """The embedded encoder, or what a factory makes; made once per process."""
+    name = settings.encoder
+    return named(FACTORIES.get(name, name))(settings) if name else EmbeddedEncoder()
 
 
 def depends(settings: Settings) -> Any:
-    return [settings.encode.encoder, encoder(settings.encode.encoder).version]
+    return [settings.encode.encoder, encoder(settings.encode).version]
 
 
 def encode(record: Record, build: Build) -> list[Record]:
     """Writes the arrays of the clip's latent example; a clip that cannot be encoded goes into the media set alone."""
-    made, store = encoder(build.settings.encode.encoder), build.store
+    made, store = encoder(build.settings.encode), build.store
     story = record.facts("caption")["storyline"]
     version = f"{VERSION}, {made.version}"
     try:
@@ -123,9 +128,11 @@ def encode(record: Record, build: Build) -> list[Record]:
     if not all(np.isfinite(x).all() for x in arrays.values()):
         raise BadInput("latents", "not all numbers are finite", "latents are finite", "look at the clip")
     arrays["shots_S2"] = spans_of(parse(story))
+    if not build.settings.encode.encoder:
+        arrays |= true_labels(record, build)
     with store.writing(store.place(build.key("encode"), record.id, ".npz")) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    facts = {"latents": True, "shapes": {name: list(x.shape) for name, x in arrays.items()}, "rate": FEATURE_RATE}
+    facts = {"latents": True, "shapes": {name: list(x.shape) for name, x in arrays.items()}, "rate": float(arrays.get("audio_rate", FEATURE_RATE))}
     return [record.plus(Result("encode", version, "passed", facts=facts))]
 
 

@@ -65,11 +65,12 @@ def example(name: str, record: Record, build: Build) -> MediaExample | LatentExa
         video = store.local(store.place(build.key("video"), record.id, ".mp4")).read_bytes()
         return MediaExample(**told, video=video, audio=np.round(clip.mono * 32768).astype(np.int16))
     with np.load(store.local(store.place(build.key("encode"), record.id, ".npz"))) as arrays:
-        return LatentExample(**told, **{key: _plain(arrays[key]) for key in arrays.files})
+        # What encoders tell of their own pictures (size, boxes, rate) stands for the clip's.
+        return LatentExample(**told | {key: _plain(arrays[key]) for key in arrays.files})
 
 
 def _plain(array: np.ndarray) -> Any:
-    return array.item() if array.ndim == 0 else array
+    return array.item() if array.ndim == 0 else tuple(array.tolist()) if array.ndim == 1 else array
 
 
 def write(job: Job, build: Build) -> dict[str, Any]:

@@ -91,7 +91,13 @@ def make_clip(
     identity = make_identity(identity_seed(seed, split))
     rng = np.random.default_rng([seed, zlib.crc32(split.encode()), 73])
     speech = recording(rng, seed, split, rng.uniform(*seconds), flite_share)
-    storyline = story.make_storyline(rng, speech, identity)
+    return animated(rng, seed, split, identity, speech, story.make_storyline(rng, speech, identity))
+
+
+def animated(
+    rng: np.random.Generator, seed: int, split: str, identity: Identity, speech: Speech, storyline: Storyline
+) -> Clip:
+    """The clip in which this character says this and does what the storyline asks."""
     times = np.arange(frame_count(len(speech.wave), SAMPLE_RATE, FPS)) / FPS
     camera = story.camera_spans(rng, storyline)
     spans = story.shot_spans(storyline, camera)

@@ -19,6 +19,8 @@ _LANGUAGE_SHARES = {"en": 0.46, "zh": 0.2, "ja": 0.17, "ko": 0.17}
 _SILENT_SHARE = 0.03
 _SUNG_SHARE = 0.08
 _RESEED = 1_000_003
+_SPOKEN_RATES, _SUNG_RATES = (115, 231), (85, 120)
+"""Words a minute, from the slowest up to below the fastest."""
 _SCALE = (0, 2, 4, 5, 7, 9, 11, 12)
 
 
@@ -42,6 +44,16 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class Manner:
+    """What a caller wants to have fixed instead of drawn: language, mode (speech or song), and `pace`, the part of the
+    range of speaking rates (0 slowest, 1 fastest) that the rate is taken from."""
+
+    language: str
+    mode: str
+    pace: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class _Speaker:
     """One speaker's way of talking: `say` turns a text and a pitch (None: own) into an utterance."""
 
@@ -50,11 +62,16 @@ class _Speaker:
 
 
 def speak(
-    seed: int, split: str = "train", seconds: tuple[float, float] = (4.0, 8.0), flite_share: float = 0.0
+    seed: int,
+    split: str = "train",
+    seconds: tuple[float, float] = (4.0, 8.0),
+    flite_share: float = 0.0,
+    manner: Manner | None = None,
 ) -> Speech:
     """The clip of `seed`, its length drawn from `seconds`. Held-out voices are f5 and m8 (and slt of flite).
 
-    `flite_share` of the English clips is spoken by flite voices; keep 0 where flite may be missing.
+    `flite_share` of the English clips is spoken by flite voices; keep 0 where flite may be missing. Without a `manner`
+    language, mode and rate are drawn.
     """
     if split not in ("train", "heldout"):
         raise ValueError(f"split must be train or heldout, got {split!r}")
@@ -65,25 +82,30 @@ def speak(
                 split,
                 seconds,
                 flite_share,
+                manner,
             )
         except voice.SynthesisCrash:
             continue
     raise voice.SynthesisCrash(f"five other seeds crashed in a row after seed {seed}")
 
 
-def _clip(rng: np.random.Generator, split: str, seconds: tuple[float, float], flite_share: float) -> Speech:
+def _clip(
+    rng: np.random.Generator, split: str, seconds: tuple[float, float], flite_share: float, manner: Manner | None
+) -> Speech:
     count = round(rng.uniform(*seconds) * SAMPLE_RATE)
     language = str(rng.choice(list(_LANGUAGE_SHARES), p=list(_LANGUAGE_SHARES.values())))
     mode = str(
         rng.choice(["silence", "song", "speech"], p=[_SILENT_SHARE, _SUNG_SHARE, 1 - _SILENT_SHARE - _SUNG_SHARE])
     )
+    if manner is not None:
+        language, mode = manner.language, manner.mode
     if mode == "silence":
         hiss = rng.normal(size=count) * 10 ** rng.uniform(-0.5, 2)
         return Speech(hiss.astype(np.int16), [], language, "none", mode, "")
     if mode == "speech" and language == "en" and rng.random() < flite_share:
         speaker = _flite_speaker(rng, split)
     else:
-        speaker = _espeak_speaker(rng, language, split, sung=mode == "song")
+        speaker = _espeak_speaker(rng, language, split, mode == "song", manner.pace if manner else None)
     track = _sing(rng, speaker, language) if mode == "song" else _talk(rng, speaker, language)
     pieces, phones, texts, now = [], [], [], 0
     for text, utterance, pause in track:
@@ -109,15 +131,21 @@ def _to_16k(utterance: voice.Utterance) -> np.ndarray:
     return resample_poly(sound, SAMPLE_RATE // divisor, utterance.sample_rate // divisor)
 
 
-def _espeak_speaker(rng: np.random.Generator, language: str, split: str, sung: bool) -> _Speaker:
+def _espeak_speaker(
+    rng: np.random.Generator, language: str, split: str, sung: bool, pace: tuple[float, float] | None
+) -> _Speaker:
     variants = voice.TRAIN_VARIANTS if split == "train" else voice.HELDOUT_VARIANTS
     dialects = voice.LANGUAGES[language]
     dialect = dialects[0] if rng.random() < 0.5 else dialects[rng.integers(len(dialects))]
     name = f"{dialect}+{variants[rng.integers(len(variants))]}"
+    slowest, fastest = _SUNG_RATES if sung else _SPOKEN_RATES
+    drawn = rng.integers(slowest, fastest)
+    if pace is not None:
+        drawn = slowest + (fastest - slowest) * rng.uniform(*pace)
     request = voice.Request(
         text="",
         voice=name,
-        rate=int(rng.integers(85, 120) if sung else rng.integers(115, 231)),
+        rate=int(drawn),
         pitch=int(rng.integers(5, 96)),
         pitch_range=int(rng.integers(0, 12) if sung else rng.integers(5, 91)),
         seed=int(rng.integers(2**31)),

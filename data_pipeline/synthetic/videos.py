@@ -12,6 +12,8 @@ import numpy as np
 
 from data_pipeline.records import FPS, SOUND_RATE
 from data_pipeline.synthetic.clip import Clip, make_clip
+from data_pipeline.synthetic.latents import face_points
+from data_pipeline.synthetic.state import STATE
 
 LICENCE, CONSENT = "Apache-2.0", "not needed: every face is drawn and every voice is synthetic"
 HOUR = 3600
@@ -137,7 +139,7 @@ NAMES = ("日本語 видео 🎬.mp4", "-rf $(reboot); 'x' \"y\".mp4", "new\n
 
 
 def write_videos(out: Path, seeds: Sequence[int], size: int = 256, damaged: bool = False, seconds: float = 4.0) -> int:
-    """Good videos with their true storylines and a source list; with `damaged`, every damage too. Returns how many."""
+    """Good videos with their true storylines and labels, and a source list; with `damaged`, every damage too. Returns how many."""
     out.mkdir(parents=True, exist_ok=True)
     rows, count = [], 0
     for seed in seeds:
@@ -145,6 +147,8 @@ def write_videos(out: Path, seeds: Sequence[int], size: int = 256, damaged: bool
         name = f"drawn-{seed:05d}"
         write_take(out / f"{name}.mp4", take_of(clip, size))
         clip.storyline.save(out / f"{name}.json")
+        points = face_points(clip)
+        np.savez(out / f"{name}.npz", labels_TK=clip.states_TS, label_names=np.array(STATE), face_points_32=points)
         rows.append(_row(f"{name}.mp4", f"{name}.json"))
         count += 1
     if damaged:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from avatar_jax.director.plan import ACTS, FEELING, MOVES, VERBS, shots_at, strength
+from avatar_jax.director.plan import fullest, shot_prompt, shots_at
 from avatar_jax.director.storyline import Shot, Storyline
 from avatar_jax.mesh import fetched
 from avatar_jax.models.suite import Part
@@ -15,20 +15,6 @@ from avatar_jax.models.umt5 import PromptTokenizer, UMT5Config, encode_prompts
 
 AT_ONCE = 4
 """Prompts that are encoded together."""
-
-
-def shot_prompt(storyline: Storyline, shot: Shot) -> str:
-    """A shot in plain English: who, what, how the camera moves, where. The user's own words are added where there is
-    one shot only; with several, each shot has its part of them."""
-    who = storyline.character or "A person"
-    sentence = f"{who} {VERBS[shot.voice]}, {strength(shot.intensity)} {FEELING[shot.emotion]}"
-    if shot.action != "none":
-        sentence += f", {ACTS[shot.action]}"
-    sentence += ", looking at the viewer" if shot.gaze == "viewer" else f", looking {shot.gaze}"
-    parts = [sentence, MOVES[shot.camera], storyline.background, storyline.style]
-    if len(storyline.shots) == 1:
-        parts.insert(0, storyline.wish)
-    return ". ".join(part.strip().rstrip(".") for part in parts if part.strip()) + "."
 
 
 def unwanted_prompt(shot: Shot, everywhere: str) -> str:
@@ -59,15 +45,7 @@ class ShotTexts:
         Of more than `count` shots in a window those with the largest share stay; an instant whose own shot was dropped
         listens to the others equally. A storyline of fewer is filled up with its first shot, which gets no share there.
         """
-        shares_BTN = self.shares(seconds_BT)
-        S = min(count, shares_BTN.shape[-1])
-        empty = count - S
-        used_BS = np.sort(np.argsort(-shares_BTN.sum(axis=1), axis=1, kind="stable")[:, :S], axis=1)
-        shares_BTS = np.take_along_axis(shares_BTN, used_BS[:, None], axis=2)
-        total_BT1 = shares_BTS.sum(axis=-1, keepdims=True)
-        shares_BTS = np.where(total_BT1 > 0, shares_BTS / np.maximum(total_BT1, 1e-6), 1 / S).astype(np.float32)
-        shares_BTS = np.pad(shares_BTS, ((0, 0), (0, 0), (0, empty)))
-        used_BS = np.pad(used_BS, ((0, 0), (0, empty)))
+        used_BS, shares_BTS = fullest(self.shares(seconds_BT), count)
         wanted, unwanted = (self.texts_NLE[np.array(rows)[used_BS]] for rows in (self.wanted, self.unwanted))
         return wanted, unwanted, shares_BTS
 
