@@ -87,7 +87,8 @@ def run(arguments: list[str] | None) -> int:
     loaded = configs.load(args.config)
     if not hasattr(loaded, "sample"):
         raise BadInput(f"--config {args.config}", "no `sample` in it", "it says how to sample", "configs/embedded.py")
-    config = configs.override(loaded.sample, rest, list(p._option_string_actions))
+    usual = loaded.sample
+    config = configs.override(usual, rest, list(p._option_string_actions))
     try:
         parse_mesh(args.mesh)
     except ValueError as error:
@@ -107,7 +108,7 @@ def run(arguments: list[str] | None) -> int:
         from avatar_jax.sampling.claims import Worker
 
         jobs = read_jobs(args.jobs, args.out)
-        make = maker(args, config)
+        make = maker(args, config, usual)
         # A machine that is taken back says so with SIGTERM: its job is then free for others at once.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         worker = Worker(place.index, place.count, args.lease)
@@ -117,7 +118,7 @@ def run(arguments: list[str] | None) -> int:
     inputs = decode(request)
     try:
         with distributed.profile(args.profile):
-            tell(maker(args, config)(request, inputs=inputs), args.out)
+            tell(maker(args, config, usual)(request, inputs=inputs), args.out)
     except Lifeless as error:
         print(error, file=sys.stderr)
         return 1
@@ -131,8 +132,9 @@ def settings_of(args: argparse.Namespace, config: Any, make: Any) -> dict[str, A
     return {"config": asdict(config), "weights": weights, "director": args.director}
 
 
-def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]]:
-    """The `generate` of the config's kind of model, with mesh, weights and config bound to it."""
+def maker(args: argparse.Namespace, config: Any, usual: Any) -> Callable[..., dict[str, Any]]:
+    """The `generate` of the config's kind of model, with mesh, weights and config bound to it; `usual` is the config
+    without overrides."""
     import jax
 
     from avatar_jax.mesh import make_mesh
@@ -147,8 +149,10 @@ def maker(args: argparse.Namespace, config: Any) -> Callable[..., dict[str, Any]
     if hasattr(config, "family"):
         return public_maker(args, config, mesh)
     from avatar_jax.sampling.pipeline import generate
+    from avatar_jax.sampling.student import check_walk
 
-    models = replace(load_models(args.weights, mesh), director=choose_director(args.director))
+    models = replace(load_models(args.weights, mesh, config.student), director=choose_director(args.director))
+    check_walk(config, usual, models.student_steps)
     return partial(generate, models=models, config=config, mesh=mesh)
 
 
@@ -217,8 +221,8 @@ def redo_numbers(text: str) -> tuple[int, ...]:
         raise BadInput("--redo-segments", text, "numbers of sub-clips", "for example --redo-segments 3,5") from error
 
 
-def load_models(weights: Path | None, mesh: Any) -> Any:
-    """The networks with the weights of a folder, or the shipped ones.
+def load_models(weights: Path | None, mesh: Any, student: bool = True) -> Any:
+    """The networks with the weights of a folder, or the shipped ones; of the generator its student, if there is one.
 
     Raises:
       BadInput: a file is missing or cannot be read.
@@ -226,6 +230,7 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
     from avatar_jax.director.rules import direct
     from avatar_jax.models.audio_encoder import AudioEncoderConfig
     from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+    from avatar_jax.models.low_rank import changed
     from avatar_jax.models.portrait_layers import LayersConfig
     from avatar_jax.models.reader import Reader, ReaderConfig
     from avatar_jax.models.segment import WindowConfig
@@ -234,7 +239,7 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
     from avatar_jax.sampling.pipeline import Models
     from avatar_jax.weights import ship
 
-    def part(name: str, default: Any) -> tuple[Any, dict, str]:
+    def opened(name: str) -> tuple[dict[str, Any], dict, str]:
         path = ship.shipped(name) if weights is None else weights / f"{name}.safetensors"
         try:
             params, note = ship.load(path)
@@ -242,7 +247,11 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
             raise BadInput(
                 "weights", error.args[0].split("\n")[0], "audio, layers, codec, gate, dit", "train them"
             ) from error
-        return sized(default, (note.get("config") or {}).get("model") or {}), params, sha256(path)
+        return note, params, sha256(path)
+
+    def part(name: str, default: Any) -> tuple[Any, dict, str]:
+        note, params, digest = opened(name)
+        return sized(default, (note.get("config") or {}).get("model") or {}), params, digest
 
     audio, audio_params, audio_hash = part("audio", AudioEncoderConfig())
     layers, layers_params, layers_hash = part("layers", LayersConfig())
@@ -250,9 +259,16 @@ def load_models(weights: Path | None, mesh: Any) -> Any:
     reader, reader_params, gate_hash = part("gate", ReaderConfig())
     window, window_params, dit_hash = part("dit", WindowConfig())
     hashes = {"audio": audio_hash, "layers": layers_hash, "codec": codec_hash, "gate": gate_hash, "dit": dit_hash}
+    steps = None
+    if student and ((weights or ship.SHIPPED) / "distil.safetensors").is_file():
+        learned, change, hashes["distil"] = opened("distil")
+        if learned["config"]["teacher"] != dit_hash:
+            rule = "a student is the change of one teacher's weights"
+            raise BadInput("weights distil", f"of another generator than {dit_hash[:12]}", rule, "add --student=false")
+        window_params, steps = changed(window_params, change), learned["config"]["student_steps"]
     return Models(
         direct, audio, audio_params, window, on_mesh(window_params, mesh), AvatarCodec(codec, layers),
-        codec_params | {"layers": layers_params}, Reader(reader), reader_params, hashes,
+        codec_params | {"layers": layers_params}, Reader(reader), reader_params, hashes, steps,
     )  # fmt: skip
 
 
@@ -283,6 +299,11 @@ def tell(report: dict[str, Any], out: Path) -> None:
     print(f"  first step after {first if first is not None else 'n/a'} s, with what was kept of earlier runs")
     print(f"  {report['seconds_per_video_second']:.2f} s per second of video, {report['peak_rss_mb']} MB at most")
     print(f"  mouth follows sound {follows if follows is not None else 'n/a'} (as the gate's reader sees it)")
+    gate = report.get("gate", {})
+    for index, faults in gate.get("below", {}).items():
+        print(
+            f"  sub-clip {index} is below the gate's limits in every try: {', '.join(faults)} (--redo-segments {index})"
+        )
 
 
 def tell_jobs(results: Any) -> int:

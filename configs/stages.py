@@ -1,5 +1,7 @@
 """Stages by name, each with the data that it reads: what train.py trains."""
 
+import hashlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -8,6 +10,7 @@ from typing import Any
 
 from avatar_jax.training.stage import CannotTrain, Stage
 from avatar_jax.weights import ship
+from data_pipeline.source import Numbered, set_of
 
 
 def audio_stage(config: Any, out: Path) -> Stage:
@@ -50,8 +53,35 @@ def dit_stage(config: Any, out: Path) -> Any:
     from avatar_jax.training.dit_stage import DitStage
     from data_pipeline.synthetic.windows import ClipWindows
 
+    found = set_of(Path(config.data))
+    if found is not None:
+        return set_dit_stage(config, found)
     train, heldout = (opened(Path(config.data) / name) for name in ("latents", "latents-heldout"))
     return DitStage(config.dit, partial(window_batches, train, config.dit), ClipWindows(train), ClipWindows(heldout))
+
+
+def set_dit_stage(config: Any, folder: Path) -> Any:
+    """The generator's stage over the clips of a finished set that have true labels; others are left out.
+
+    Raises:
+        CannotTrain: there are none.
+    """
+    from avatar_jax.training.dit_stage import DitStage
+    from data_pipeline.set_windows import LABELLED, LabelledClips
+    from data_pipeline.synthetic.windows import ClipWindows
+
+    train, heldout = (LabelledClips(folder, split) for split in ("train", "heldout"))
+    if not len(train):
+        raise CannotTrain(
+            f"no clip of {folder} can be trained on",
+            f"{train.left_out} clips, none of which has {' and '.join(LABELLED)}",
+            "the loss weighs mouth and eyes (face_points_32) and keeps what the face does (labels_TK): true labels only",
+            "drawn clips bring them: data_pipeline synthetic --what set, or a build of --what videos",
+        )
+    if train.left_out:
+        print(f"dit: {train.left_out} clips without true labels are left out", file=sys.stderr)
+    windows = ClipWindows(heldout) if len(heldout) else None
+    return DitStage(config.dit, partial(window_batches, train, config.dit), ClipWindows(train), windows)
 
 
 def distil_stage(config: Any, out: Path) -> Stage:
@@ -59,7 +89,8 @@ def distil_stage(config: Any, out: Path) -> Stage:
 
     own = out / "dit.safetensors"
     teacher = own if own.is_file() else ship.shipped("dit")
-    distil = replace(config.distil, model=config.dit.model)
+    digest = hashlib.sha256(teacher.read_bytes()).hexdigest()
+    distil = replace(config.distil, model=config.dit.model, teacher=digest)
     return DistilStage(distil, dit_stage(config, out), lambda: ship.load(teacher)[0])
 
 
@@ -69,11 +100,12 @@ def video_stage(config: Any, out: Path) -> Stage:
     from avatar_jax.weights.suite import NUMBERS
     from avatar_jax.weights.trained import released_model
 
-    video = config.video
+    video = replace(config.video, data=config.data or config.video.data)
     numbers = NUMBERS[video.numbers]
     request, released = released_model(video.family, Path(video.weights), numbers)
-    records = opened(Path(video.data))
-    feed = partial(video_batches, records, video)
+    found = set_of(Path(video.data))
+    note = None if config.loop.allow_changes else out / "video" / "data.json"
+    feed = partial(video_batches, opened(Path(video.data)), video) if found is None else set_feed(video, found, note)
     return VideoStage(video, video_model(video, released), feed, lambda mesh: load(request, mesh, numbers).params)
 
 
@@ -90,19 +122,6 @@ def opened(folder: Path) -> Any:
         rule, fix = "a shard holds records", "make the data again: `python -m data_pipeline`"
         raise CannotTrain("no records", f"the files in {folder} are empty", rule, fix)
     return records
-
-
-class Numbered(Sequence[Any]):
-    """Records with their numbers, which are logged."""
-
-    def __init__(self, records: Sequence[Any]):
-        self.records = records
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  (no slices)
-        return int(index), self.records[int(index)]
 
 
 def window_batches(
@@ -139,6 +158,39 @@ def video_batches(
 
     loader = LoaderConfig(batch=config.batch, seed=config.seed)
     return batches(Numbered(records), loader, window, start, index, count)
+
+
+def set_feed(config: Any, folder: Path, note: Path | None) -> Any:
+    """`training.video_stage.Feed` over the clips of a finished set.
+
+    Args:
+        note: where a run keeps what it counts its batches over, so that it never goes on over other clips.
+
+    Raises:
+        BadInput: the set was made for no video model, or, when a run goes on, it is not the one that the run began with.
+    """
+    from avatar_jax.training.video_windows import draw_window
+    from data_pipeline.buckets import told
+    from data_pipeline.loader import LoaderConfig, mixed_batches
+    from data_pipeline.position import position, resume
+    from data_pipeline.set_windows import video_window, window_groups
+
+    def window(numbered: Any, rng: Any) -> dict[str, Any]:
+        number, clip = numbered
+        return draw_window(video_window(clip, rng), rng, config.known, config.last_frame, config.canvas, number)
+
+    groups = window_groups(folder, window, together=config.canvas is not None)
+    loader = LoaderConfig(batch=config.batch, seed=config.seed)
+
+    def feed(start: int, index: int = 0, count: int = 1) -> Iterator[dict[str, Any]]:
+        if note is not None and start:
+            resume(note, loader, told(groups))
+        elif note is not None and index == 0:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            position(0, loader, told(groups)).save(note)
+        return mixed_batches(groups, loader, start, index, count)
+
+    return feed
 
 
 STAGES: dict[str, Callable[[Any, Path], Stage]] = {

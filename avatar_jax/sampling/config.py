@@ -16,6 +16,8 @@ class SampleConfig:
 
     size: int = 512
     rows: int = 8
+    student: bool = True
+    """Sample with the distilled student where the weights have one: `solver` of all parts is then its own."""
     one_prompt: bool = False
     """Every frame is told the prompts of all shots in one sentence and the camera makes one move: what a system without
     a timeline does, to compare with."""

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from avatar_jax.director.camera import camera_path
 from avatar_jax.director.storyline import Shot
 from avatar_jax.metrics.reading import Readings
+from avatar_jax.metrics.sharpness import sharpness
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
 from avatar_jax.models.reader import Reader
@@ -19,10 +20,12 @@ from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
 from avatar_jax.sampling.folder import (
     OutputFolder,
 )
+from avatar_jax.sampling.gate import Standard
 from avatar_jax.sampling.photograph import is_photograph
 from avatar_jax.sampling.pictures import Pictures, source_for
 from avatar_jax.sampling.report import Stopwatch
 from avatar_jax.sampling.request import MODEL_FPS, Director, Prepared, Request
+from avatar_jax.sampling.student import walked
 from avatar_jax.sampling.windows import FRAMES, Denoiser, Noise
 
 LATENT = (PATCHES, PATCH_CHANNELS)
@@ -42,6 +45,8 @@ class Models:
     reader: Reader
     reader_params: dict
     hashes: dict[str, str]
+    student_steps: int | None = None
+    """Of the student that `window_params` are of; none: they are the teacher's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Work:
     noise: Noise
     pictures: Pictures
     portrait: Readings
-    shapes_T4: np.ndarray
+    standard: Standard
     camera: CameraPath
     watch: Stopwatch
 
@@ -70,6 +75,7 @@ def begin(
     watch: Stopwatch,
 ) -> Work:
     """Hear the recording, look at the portrait, bind the denoiser to both."""
+    config = walked(config, models.student_steps)
     heard = encode_recording(models.audio_params, prepared.recording.mono, models.audio)
     denoiser = StorylineDenoiser(
         models.window,
@@ -87,6 +93,7 @@ def begin(
     pictures = Pictures(
         models.codec, models.codec_params, models.reader, models.reader_params, source, config.size, photograph
     )
+    portrait = pictures.read([pictures.portrait()])
     return Work(
         config,
         folder,
@@ -94,8 +101,8 @@ def begin(
         watch.watching(denoiser),
         noise_of(request.seed, LATENT, FRAMES),
         pictures,
-        pictures.read([pictures.portrait()]),
-        np.asarray(heard.shapes_BT4),
+        portrait,
+        Standard(portrait, sharpness(pictures.portrait()), np.asarray(heard.shapes_BT4)),
         CameraPath(camera_path(camera_shots(prepared.storyline.shots, config.one_prompt)), MODEL_FPS),
         watch,
     )

@@ -23,6 +23,7 @@ from avatar_jax.diffusion.guidance import Guidance
 from avatar_jax.diffusion.schedule import sigmas
 from avatar_jax.diffusion.stages import UNGUIDED
 from avatar_jax.mesh import placed, replicated
+from avatar_jax.models.low_rank import change_of, changed
 from avatar_jax.models.segment import GRID_CHANNELS, WindowConditions, WindowConfig, WindowModel
 from avatar_jax.training.dit_stage import DitStage, conditions
 from avatar_jax.training.losses import window_loss
@@ -49,12 +50,16 @@ class DistilConfig:
     """Of the teacher at frames further apart, as in blueprints. One student serves both: spacing tells it which."""
     teacher_steps: int = 6
     """Steps of the teacher that the student is measured against."""
+    rank: int = 16
+    """Of the exported change of each kernel: what is written and scored is the teacher and a low-rank change."""
+    teacher: str = ""
+    """SHA-256 of the teacher's file (filled in by train.py)."""
     keep: float = 0.95
     """Least share of the teacher's correlation of the mouth that the student keeps."""
 
     def __post_init__(self) -> None:
-        if min(self.student_steps, self.substeps, self.teacher_steps) < 1:
-            raise ValueError("student_steps, substeps and teacher_steps are 1 or more")
+        if min(self.student_steps, self.substeps, self.teacher_steps, self.rank) < 1:
+            raise ValueError("student_steps, substeps, teacher_steps and rank are 1 or more")
         if self.guidance.negative or self.sparse.negative:
             raise ValueError("a student has no negative branch: guidance.negative and sparse.negative are 0")
 
@@ -155,12 +160,16 @@ class DistilStage(Stage):
             predicted, wanted, cond.known_mask_BT, batch["face_points_B32"], dit.loss, GRID_CHANNELS, readout
         )
 
+    def finish(self, params: Params) -> Params:
+        """The student as its low-rank change of the teacher."""
+        return change_of(self.teacher, params, self.config.rank)
+
     def evaluate(self, params: Params) -> dict[str, float]:
-        """The generator's scores of the student in its few steps, of the teacher with guidance in its own number of
-        steps and in the student's, and `kept`: the share of the teacher's mouth."""
+        """The generator's scores of the student, given as its change of the teacher, in its few steps, of the teacher
+        with guidance in its own number of steps and in the student's, and `kept`: the share of the teacher's mouth."""
         if self.base.heldout is None:
             return {}
-        cfg, dit = self.config, self.base.config
+        cfg, dit, params = self.config, self.base.config, changed(self.teacher, params)
         ways: dict[str, tuple[Any, Making]] = {
             "": (params, Making(cfg.student_steps, UNGUIDED, dit.eval_gain, dit.last_frame, dit.last_shift)),
             "halved_": (params, Making(max(1, cfg.student_steps // 2), UNGUIDED)),

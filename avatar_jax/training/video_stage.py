@@ -65,7 +65,7 @@ class VideoConfig:
     weights: str = "weights"
     """Folder with transformer/, and overlay/ where the family has one."""
     data: str = "data/windows"
-    """Folder of records."""
+    """Folder of a finished latents set (OUT/latents/1.0.0, or OUT), or of records."""
     trained: tuple[str, ...] = ("audio", "director")
     kept: tuple[str, ...] = ()
     """Parts that stay frozen although `trained` holds them."""
@@ -106,6 +106,8 @@ class VideoTraining:
     """What a recipe's file sets CONFIG to."""
 
     video: VideoConfig
+    data: str = ""
+    """Instead of `video.data`."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(save_seconds=600.0))
 
 

@@ -67,7 +67,7 @@ def test_a_student_lands_nearer_to_the_teacher_than_the_teacher_in_as_few_steps(
         return float(np.mean((x - aim)[:, :, :-1, :128] ** 2))
 
     assert away(student) < away(unguided) and away(student) < 1.2 * away(few)
-    scores = stage.evaluate(params)
+    scores = stage.evaluate(stage.finish(params))
     assert {"mouth", "teacher_mouth", "teacher_few_mouth", "halved_mouth", "kept"} <= scores.keys()
     assert stage.gate({"kept": 0.96}) and not stage.gate({"kept": 0.9})
 

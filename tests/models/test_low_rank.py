@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from avatar_jax.weights.change import change_of, changed
+from avatar_jax.models.low_rank import change_of, changed
 
 
 def network(seed: int) -> dict:
