@@ -15,6 +15,10 @@ DOWN, UP = "lora_down", "lora_up"
 """As `training.lora` names them: y += x @ down @ up."""
 
 
+def flat(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {str(path): np.asarray(x) for path, x in flatten_dict(dict(params), sep="/").items()}
+
+
 def change_of(before: Mapping[str, Any], after: Mapping[str, Any], rank: int) -> dict[str, Any]:
     """Leaves that `changed` adds to `before` to give `after`, nearly.
 
@@ -24,7 +28,7 @@ def change_of(before: Mapping[str, Any], after: Mapping[str, Any], rank: int) ->
     Raises:
         ValueError: the two have other names or shapes.
     """
-    old, new = (flatten_dict(x, sep="/") for x in (before, after))
+    old, new = flat(before), flat(after)
     if unlike := sorted(set(old) ^ set(new)) or [k for k in old if np.shape(old[k]) != np.shape(new[k])]:
         raise ValueError(f"not two sets of one network's parameters: {', '.join(unlike[:5])}")
     found: dict[str, Any] = {}
@@ -48,7 +52,7 @@ def changed(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     Raises:
         ValueError: the change is of a network with other names or shapes.
     """
-    old, leaves = (flatten_dict(x, sep="/") for x in (before, change))
+    old, leaves = flat(before), flat(change)
     added = {path: x for path, x in leaves.items() if path.rpartition("/")[2] not in (DOWN, UP)}
     for path in [path for path in leaves if path.endswith(f"/{DOWN}")]:
         module = path.rpartition("/")[0]
