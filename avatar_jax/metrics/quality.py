@@ -53,13 +53,16 @@ def unsteadiness(track_TC: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(track_TC, n=2, axis=0)).mean(axis=0)
 
 
-def is_lifeless(frames_THW3: np.ndarray) -> str | None:
-    """Why these frames must not be returned as a success: "black", "flat" or "frozen"; None where they are alive."""
+def is_lifeless(frames_THW3: np.ndarray, least: int = 13) -> str | None:
+    """Why these frames must not be returned as a success: "black", "flat" or "frozen"; None where they are alive.
+
+    Fewer than `least` frames are never called frozen.
+    """
     frames = frames_THW3.astype(np.float32)
     if frames.max() < 16:
         return "black"
     if frames.std(axis=(1, 2, 3)).max() < 2:
         return "flat"
-    if len(frames) > 12 and np.abs(np.diff(frames, axis=0)).max() < 2:
+    if len(frames) >= least and np.abs(np.diff(frames, axis=0)).max() < 2:
         return "frozen"
     return None

@@ -9,11 +9,33 @@ def correlation(read_T: np.ndarray, true_T: np.ndarray) -> float:
     """Pearson correlation of two tracks of equal length; nan where either does not move."""
     if read_T.shape != true_T.shape or read_T.ndim != 1:
         raise ValueError(f"correlation needs two tracks of one length, got {read_T.shape} and {true_T.shape}")
-    if not len(read_T):
+    return pooled_correlation(read_T[:, None], true_T[:, None])
+
+
+def pooled_correlation(read_TC: np.ndarray, true_TC: np.ndarray) -> float:
+    """`correlation` over several columns at once, each about its own mean, so that a column counts by how much it
+    moves."""
+    if not len(read_TC):
         return float("nan")
-    a, b = read_T - read_T.mean(), true_T - true_T.mean()
+    a, b = read_TC - read_TC.mean(axis=0), true_TC - true_TC.mean(axis=0)
     scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / scale if scale > 1e-9 else float("nan")
+
+
+def shift_correlations(read_TC: np.ndarray, true_STC: np.ndarray) -> np.ndarray:
+    """[S] pooled correlation of a track with each of S shifted others of the same length; 0 where either is still.
+
+    Unlike in `best_offset` nothing is cut off at the ends, which short clips need: the truth is known beyond them.
+    """
+    return np.nan_to_num(np.array([pooled_correlation(read_TC, true_TC) for true_TC in true_STC]))
+
+
+def lead(correlation_S: np.ndarray, apart: int) -> float:
+    """By how much the middle one of evenly spaced shifts fits better than the best one `apart` or more steps away;
+    below 0 the clip is out of sync."""
+    middle = len(correlation_S) // 2
+    far = np.abs(np.arange(len(correlation_S)) - middle) >= apart
+    return float(correlation_S[middle] - correlation_S[far].max())
 
 
 def best_offset(read_T: np.ndarray, true_T: np.ndarray, reach: int) -> int:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from avatar_jax.media import BadInput
 from data_pipeline.dataset.reader import SetSource
-from data_pipeline.dataset.shard import set_folder
+from data_pipeline.dataset.shard import read_index, set_folder
 
 LIST = "clips.jsonl"
 VIDEOS = (".mp4", ".webm")
@@ -87,14 +87,15 @@ def write_clips(folder: Path, clips: Iterable[Clip]) -> None:
 
 def unpack(finished: Path, into: Path) -> None:
     """Videos of a finished media set as files, and their list; what is there already is left alone."""
-    if (into / LIST).exists():
+    names = {line["clip"] for line in read_index(finished)}
+    if (into / LIST).exists() and {clip.clip for clip in _listed(into)} == names:
         return
     records = SetSource(finished)
     videos, clips = into / "videos", []
     videos.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(len(records)), unit="clip", desc="videos for review"):
         record = records[number]
-        path = videos / f"{number:07d}.mp4"
+        path = videos / f"{record['clip']}.mp4"
         if not path.exists():
             part = path.with_suffix(".part")
             part.write_bytes(record["video"])

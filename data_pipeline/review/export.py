@@ -17,18 +17,20 @@ from data_pipeline.review.session import AGAIN
 def decisions(clips: Sequence[Clip], votes: Sequence[Vote]) -> list[dict[str, Any]]:
     """One line a clip. accept or reject where all who judged agree, "disputed" where they do not, else "open".
 
-    Second showings and skips decide nothing.
+    Second showings and skips decide nothing. A clip that was voted on keeps its line when it is not listed any more:
+    the build that it was rejected from does not list it, and must not take it back.
     """
     rows = []
-    for clip in clips:
-        judged = [vote for vote in votes if vote.item == clip.clip and vote.choice != "skip"]
+    showings = (vote.item for vote in votes if not vote.item.endswith(AGAIN))
+    for name in dict.fromkeys([*(clip.clip for clip in clips), *showings]):
+        judged = [vote for vote in votes if vote.item == name and vote.choice != "skip"]
         said = {vote.choice for vote in judged}
         decision = said.pop() if len(said) == 1 else "disputed" if said else "open"
         reasons = sorted({reason for vote in judged for reason in vote.told["reasons"]})
         accepts = sum(vote.choice == "accept" for vote in judged)
         rows.append(
             {
-                "clip": clip.clip,
+                "clip": name,
                 "decision": decision,
                 "accepts": accepts,
                 "rejects": len(judged) - accepts,

@@ -1,0 +1,1 @@
+"""Blind comparison of two systems' videos: pairs without a tell, a page for raters, and what they found."""
