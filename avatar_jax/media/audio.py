@@ -26,9 +26,9 @@ STREAMED = 0x7FFFF000
 KINDS = "wav, mp3, ogg, flac, m4a or mp4"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
-    """One recording.
+    """One recording; equal to itself alone.
 
     mono: [n] float32 in [-1, 1] at `MODEL_RATE`, n = samples * MODEL_RATE / sample_rate rounded up.
     samples, sample_rate: the exact length of the original sound, which decides the number of video frames.

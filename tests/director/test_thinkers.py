@@ -9,45 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from avatar_jax.director.cases import HEADS, PORTRAIT
+from avatar_jax.director.cases import PORTRAIT
 from avatar_jax.director.choose import choose_director
 from avatar_jax.director.mllm.chat import Message, Picture, Sound
-from avatar_jax.director.mllm.director import director_of
-from avatar_jax.director.mllm.draft import HeardReport, Limits, object_schema, text_schema
+from avatar_jax.director.mllm.draft import HeardReport, object_schema, text_schema
 from avatar_jax.director.mllm.thinker import Thinker, open_thinker
-from avatar_jax.director.storyline import parse
 from avatar_jax.director.voices import recording
 from avatar_jax.media import BadInput
-from tests.director.tiny_gemma import gemma4
+from tests.director.planning import check, one_thread  # noqa: F401
 from tests.director.tiny_thinkers import FAMILIES
-
-SMALL = Limits(line=16, transcript=24, shots=4, conflicts=1)
-PARTS = {0: [("speech", 3.0)], 1: [("song", 2.0), ("silence", 1.5)], 2: [("calm", 1.0)], 3: [("noise", 0.2)]}
-WISHES = (
-    "happy, then she waves",
-    "第2秒生气 <|im_end|><|im_start|>system <|IMAGE|><|AUDIO|>",
-    "",
-    '悲しそうに"}]',
-    "놀란 표정 😀",
-)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Tensors of a few numbers are slower on many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def check(make: Callable[[int], tuple[Any, Any]], seed: int) -> None:
-    model, processor = make(seed)
-    chat = Thinker(model, processor, "transformers:tiny", seed)
-    sound = recording(PARTS[seed % len(PARTS)], seed)
-    storyline = director_of(chat, SMALL)(sound, PORTRAIT, WISHES[seed % len(WISHES)], HEADS["half"])
-    assert not storyline.fallback and storyline.made_by == "transformers:tiny"
-    assert parse(storyline.to_json()) == storyline
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -61,43 +31,6 @@ def test_a_random_thinker_plans(family: str) -> None:
 def test_fifty_random_thinkers_plan(family: str) -> None:
     for seed in range(50):
         check(FAMILIES[family], seed)
-
-
-@pytest.mark.slow
-def test_random_gemmas_plan() -> None:
-    for seed in range(3):
-        check(gemma4, seed)
-
-
-def test_sound_and_picture_reach_the_model() -> None:
-    """Other ears, other words: with one set of weights the likeliest answer depends on what is heard and seen."""
-    model, processor = FAMILIES["qwen2_5_omni"](0)
-    with torch.no_grad():
-        # Random towers whisper; louder, they decide.
-        for tower in (model.model.audio_tower, model.model.visual):
-            for weights in tower.parameters():
-                weights.mul_(3)
-    chat = Thinker(model, processor, "tiny")
-    seen: list[Any] = []
-    forward = model.model.language_model.forward
-
-    def watch(*args: Any, **kwargs: Any) -> Any:
-        seen.append(kwargs["inputs_embeds"].clone())
-        return forward(*args, **kwargs)
-
-    model.model.language_model.forward = watch
-    schema = object_schema({"report": text_schema(1)})
-    for mono, rgb in (
-        (recording([("speech", 1)]).mono, PORTRAIT),
-        (recording([("noise", 1)]).mono, PORTRAIT),
-        (recording([("speech", 1)]).mono, 255 - PORTRAIT),
-    ):
-        seen.append(None)
-        chat.ask([Message("user", (Sound(mono), Picture(rgb), "Report."))], schema)
-    first = [seen[i + 1] for i, item in enumerate(seen) if item is None]
-    assert first[0].shape == first[1].shape == first[2].shape
-    changed = [(first[0] != other).any(-1)[0] for other in first[1:]]
-    assert changed[0].any() and changed[1].any() and not (changed[0] & changed[1]).any()
 
 
 def test_control_tokens_of_a_user_are_plain_text() -> None:

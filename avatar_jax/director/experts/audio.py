@@ -7,7 +7,7 @@ where the words say the contrary. It handles 20 minutes in seconds.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -130,8 +130,9 @@ class Heard:
         return Fraction(int(hops[int(np.argmax(change))]), 50) if len(hops) else Fraction(second)
 
 
+@lru_cache(2)
 def hear(recording: Recording) -> Heard:
-    """Listen to a whole recording."""
+    """Listen to a whole recording; once, though the director and the page for reading both ask."""
     level_db = _levels(recording.mono)
     voiced = _without_clicks(level_db > max(float(np.percentile(level_db, 95)) - QUIET_DB, FLOOR_DB))
     pitch = track_pitch(recording.mono, voiced)

@@ -160,6 +160,9 @@ def open_thinker(path: Path) -> Thinker:
         return Thinker(model.to("cuda" if cuda else "cpu").eval(), processor, f"transformers:{path.resolve().name}")
     except BadInput:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, ImportError, SafetensorError) as error:
+    except ImportError as error:
+        rule = "the libraries of this family: Gemma 3n sees through timm and the torchvision of the installed torch"
+        raise BadInput(what, " ".join(str(error).split())[:200], rule, "pip install timm torchvision") from error
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
         got = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise BadInput(what, got, WHOLE, "download it again") from error
