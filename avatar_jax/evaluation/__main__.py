@@ -5,7 +5,11 @@
         [--dotted.override=value]          passed on to sample.py, as in --segment.solver.guidance.audio=1.5
     python -m avatar_jax.evaluation joins [--cases 12] [--seconds 4] [--fresh] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation obedience [--cases 12] [--seconds 6] [--json] [--out DIR] [--weights DIR]
+    python -m avatar_jax.evaluation gate [--cases 20] [--seconds 10] [--calibrate] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation gallery [--out docs/gallery] [--work DIR] [--only NAME ...]
+    python -m avatar_jax.evaluation run --videos A [--against B ...] [--set SET] [--out OUT] [--by TAG ...] [--json]
+    python -m avatar_jax.evaluation gsb A B [--set SET] [--out DIR] [--host --port --token] | gsb --report DIR
+    python -m avatar_jax.evaluation benchmark compose|check|edition|systems|rank|drift|all ...
 
 embedded: the embedded model on held-out synthetic characters and voices, with the reader's own ceiling beside every
 reading. Needs the `pipeline` extra, which draws and speaks the cases; where flite is installed, cases with a voice of
@@ -13,7 +17,11 @@ a family of its own are added. With --json the last line is one JSON object.
 joins: the ways to join sub-clips and to insert frames, on the same cases; goes on where it was stopped.
 obedience: does the video follow its storyline in time? Hit@Segment with the storyline, without the trained storyline
 attention, and with one global prompt.
+gate: planted faults that the cascade's gate catches, and good sub-clips that it lets pass; 1 where that is too few.
 gallery: the README's avatars, as strips of frames, and contact sheets of whole videos to look at.
+run: scores folders of videos, any system's, with or without a set; see run --help.
+gsb: a page on which people judge two systems' videos blind, side by side, and the report of what they said.
+benchmark: the 375-case set, what is compared on it, and whether the metrics rank them; see benchmark --help.
 """
 
 import argparse
@@ -23,6 +31,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from avatar_jax.evaluation.benchmark import command as benchmark
+from avatar_jax.evaluation.gsb import command as gsb
+from avatar_jax.evaluation.scoring import command as scoring
 from avatar_jax.media import BadInput
 from avatar_jax.weights import ship
 
@@ -65,14 +76,22 @@ def run(arguments: list[str] | None) -> int:
     obey = what.add_parser("obedience", help="storyline against one global prompt")
     sized(obey, cases=12, out="out/obedience", seconds=6.0)
     obey.set_defaults(go=obedience, flite=0)
+    gate = what.add_parser("gate", help="planted faults against the cascade's gate")
+    sized(gate, cases=20, out="out/gate", seconds=10.0)
+    gate.add_argument("--calibrate", action="store_true", help="on the characters that the limits were chosen on")
+    gate.set_defaults(go=gatecheck, flite=0)
     three = what.add_parser("gallery", help="the README's avatars, and contact sheets of whole videos")
     three.add_argument("--out", type=Path, default=Path("docs/gallery"), help="folder of the strips")
     three.add_argument("--work", type=Path, default=Path("out/gallery"), help="folder of videos and contact sheets")
     three.add_argument("--only", action="append", default=[], metavar="NAME", help="these alone; may be repeated")
     three.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
     three.set_defaults(go=gallery)
+    benchmark.add(what)
+    scoring.add(what)
+    gsb.add(what)
     args, overrides = parser.parse_known_args(arguments)
-    needs_pipeline()
+    if getattr(args, "needs_pipeline", True):
+        needs_pipeline()
     return args.go(args, tuple(overrides))
 
 
@@ -143,6 +162,18 @@ def obedience(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     if args.json:
         print(summary.as_json(result))
     return 0
+
+
+def gatecheck(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    check_size(args)
+    from avatar_jax.evaluation import gatecheck, summary
+
+    config = gatecheck.GateCheckConfig(args.cases, args.seconds, args.out, args.weights, overrides, args.calibrate)
+    result = gatecheck.run(config)
+    print(gatecheck.as_text(result))
+    if args.json:
+        print(summary.as_json(result))
+    return 0 if gatecheck.holds(result) else 1
 
 
 def gallery(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 from jax.sharding import Mesh
 
 from avatar_jax.director.sheet import write_sheet
-from avatar_jax.sampling.clips import mouth_follows, sub_clips
+from avatar_jax.sampling.clips import gate_report, mouth_follows, sub_clips
 from avatar_jax.sampling.config import SampleConfig
+from avatar_jax.sampling.covered import covered
 from avatar_jax.sampling.drafts import blueprint, keyframe_report, save_keyframes
 from avatar_jax.sampling.finder import face_finder
 from avatar_jax.sampling.folder import (
@@ -63,6 +64,7 @@ def generate(
     began = time.perf_counter()
     finder = face_finder(models.reader, models.reader_params)
     prepared = noted(prepare(inputs or decode(request), request.prompt, models.director, finder))
+    prepared = covered(prepared, models.reader, models.reader_params)
     made_from = fingerprint_of(request, prepared, models, config)
     fingerprint = hash_of(made_from)
     folder = OutputFolder(request.out)
@@ -117,7 +119,8 @@ def generate(
         "mouth_follows_sound": mouth_follows(clips),
         "portrait": {"framing": prepared.framing.how, "warning": prepared.framing.warning},
         "key_frames": keyframe_report(keyframes),
-        "segments": [clip.as_dict() for clip in clips],
+        "segments": [clip.as_dict(config.gate) for clip in clips],
+        "gate": gate_report(clips, config.gate),
         **cost(watch, time.perf_counter() - began, seconds, mesh),
     }
     write_json(folder.path / "report.json", report)

@@ -51,7 +51,7 @@ class DistilConfig:
     teacher_steps: int = 6
     """Steps of the teacher that the student is measured against."""
     rank: int = 16
-    """Of the exported change of each kernel: what is written and scored is the teacher and a low-rank change."""
+    """Of the exported change of each matrix: what is written and scored is the teacher and a low-rank change."""
     teacher: str = ""
     """SHA-256 of the teacher's file (filled in by train.py)."""
     keep: float = 0.95

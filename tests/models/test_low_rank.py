@@ -21,8 +21,8 @@ def test_a_change_of_low_rank_is_exact() -> None:
     after["out"]["kernel"] *= 2
     change = change_of(before, after, 4)
     assert {k: v.shape for k, v in flatten_dict(change, sep="/").items()} == {
-        "blocks/q/lora_down": (2, 12, 4),
-        "blocks/q/lora_up": (2, 4, 20),
+        "blocks/q/kernel.down": (2, 12, 4),
+        "blocks/q/kernel.up": (2, 4, 20),
         "blocks/q/bias": (2, 20),
         "out/kernel": (12, 3),
     }
