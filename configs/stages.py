@@ -75,7 +75,7 @@ def set_dit_stage(config: Any, folder: Path) -> Any:
         raise CannotTrain(
             f"no clip of {folder} can be trained on",
             f"{train.left_out} clips, none of which has {' and '.join(LABELLED)}",
-            "the loss weighs mouth and eyes (face_points_32) and keeps what the face does (labels_TK): true labels only",
+            "the loss weighs mouth and eyes (face_points_32) and keeps what faces do (labels_TK): true labels only",
             "drawn clips bring them: data_pipeline synthetic --what set, or a build of --what videos",
         )
     if train.left_out:
@@ -167,7 +167,7 @@ def set_feed(config: Any, folder: Path, note: Path | None) -> Any:
         note: where a run keeps what it counts its batches over, so that it never goes on over other clips.
 
     Raises:
-        BadInput: the set was made for no video model, or, when a run goes on, it is not the one that the run began with.
+        BadInput: the set was made for no video model; or, where a run goes on, for another set than it began with.
     """
     from avatar_jax.training.video_windows import draw_window
     from data_pipeline.buckets import told

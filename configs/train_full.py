@@ -4,7 +4,7 @@ Memory    parameters, two moments and an average in float32, 16 bytes a paramete
           --video.optimiser.moments=bf16 2, --video.optimiser.offload=true keeps the moments on the hosts
 
     python train.py --config configs/train_full.py --out runs/full --mesh fsdp=64 \\
-        --video.weights=weights/wan_i2v_14b --video.data=data/windows
+        --video.weights=weights/wan_i2v_14b --data=data/built
 
 For an image-to-video family without sound: --video.hear=true.
 """

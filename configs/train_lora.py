@@ -1,7 +1,7 @@
 """Low-rank changes of a public model's linear maps, and nothing else.
 
     python train.py --config configs/train_lora.py --out runs/lora --mesh fsdp=8 \\
-        --video.weights=weights/infinitetalk_14b --video.data=data/windows [--video.lora_rank=32]
+        --video.weights=weights/infinitetalk_14b --data=data/built [--video.lora_rank=32]
 
 OUT/lora/video.safetensors has public names; in DIR/lora of the same weights, sample.py merges it.
 """

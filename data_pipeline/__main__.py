@@ -13,6 +13,7 @@
     python -m data_pipeline review DIR [--host H --token T] [--export OUT]
     python -m data_pipeline card DIR
     python -m data_pipeline experts data|train|roc|score ...
+    python -m data_pipeline train-expert mouth|camera|sync|aesthetics --out DIR ...      the same as experts train
 
 stills: posed frames of many characters, for the gate's reader. audio: labelled speech, for the audio encoder.
 latents: encoded clips with audio features and storylines, for the generator; needs the trained codec and audio

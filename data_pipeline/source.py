@@ -78,3 +78,22 @@ class RecordSource(Sequence[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         return (self[i] for i in range(len(self)))
+
+
+class Numbered(Sequence[Any]):
+    """Records with their numbers, which are logged."""
+
+    def __init__(self, records: Sequence[Any]):
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  (no slices)
+        return int(index), self.records[int(index)]
+
+
+def set_of(folder: Path) -> Path | None:
+    """The finished latents set that is meant: the folder itself, or latents/1.0.0 below it; None for neither."""
+    places = (folder, folder / "latents" / "1.0.0")
+    return next((place for place in places if (place / "dataset_info.json").exists()), None)

@@ -118,13 +118,18 @@ def embedded(folder: Path, config: LoaderConfig) -> Iterator[Mapping[str, np.nda
 
 
 def finished(folder: Path, frames: int, area: int, config: LoaderConfig) -> Iterator[Mapping[str, np.ndarray]]:
-    """Windows of a finished set, all sizes by bucket, on canvases of `area` pixels."""
+    """Windows of a finished set, all sizes by bucket, on canvases of `area` pixels; of one that was encoded for a
+    video model, everything that its training reads."""
     from data_pipeline.buckets import buckets, parts
+    from data_pipeline.dataset.shard import read_index
     from data_pipeline.loader import mixed_batches
+    from data_pipeline.set_windows import video_window, window_groups
     from data_pipeline.transforms import LatentWindow, PixelWindow
 
     among = buckets(area)
     latents = folder.parent.name == "latents"
+    if latents and any(line.get("windows") for line in read_index(folder)):
+        return mixed_batches(window_groups(folder, lambda numbered, rng: video_window(numbered[1], rng)), config)
     window = {b: LatentWindow(frames) if latents else PixelWindow(frames, b) for b in among}
     return mixed_batches(parts(folder, among, window, frames), config)
 

@@ -104,14 +104,17 @@ class Example:
 
 
 def dense(x: Any, kind: Any) -> np.ndarray:
-    """The array to store: a single NaN for an empty one, since TFDS cannot read one of several unknown lengths back."""
+    """The array to store: NaN for an empty one, since TFDS cannot read one of several unknown lengths back.
+
+    One NaN for two axes, two for three: TFDS takes no array that has fewer bytes than axes.
+    """
     x = np.asarray(x, kind)
-    return x if x.size else np.full((1,) * x.ndim, np.nan, kind)
+    return x if x.size else np.full((*(1,) * (x.ndim - 1), x.ndim - 1), np.nan, kind)
 
 
 def is_there(x: np.ndarray) -> bool:
     """Whether an array that was read is one, not the mark that `dense` left for none."""
-    return not (x.size == 1 and bool(np.isnan(x).all()))
+    return not (x.size == x.ndim - 1 and bool(np.isnan(x).all()))
 
 
 def _number(value: float | None) -> np.float32:

@@ -1,7 +1,7 @@
 """`python -m data_pipeline experts ...`: train the experts, measure them, and let them score videos.
 
     experts data  --out DIR [--count N]                              rendered clips for camera and sync
-    experts train mouth|camera|sync --out DIR [--data DIR] [--steps N]
+    experts train mouth|camera|sync --out DIR [--data DIR] [--steps N]      also: data_pipeline train-expert ...
     experts train aesthetics --out HEAD.safetensors --votes FILE --videos DIR --clip DIR
     experts roc   mouth|camera|sync --out DIR [--weights FILE] [--clips N] [--calibrate]
     experts score VIDEO... [--expert NAME ...] [--clip DIR --head FILE] [--syncnet FILE]   one JSON line a video
@@ -30,14 +30,7 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     data = inner.add_parser("data", help="rendered clips on which camera and sync train")
     data.add_argument("--out", required=True, type=Path)
     data.add_argument("--count", type=int, default=400)
-    train = inner.add_parser("train", help="train one expert")
-    train.add_argument("name", choices=NAMES)
-    train.add_argument("--out", required=True, type=Path, help="folder; for aesthetics the head's file")
-    train.add_argument("--data", type=Path, default=Path("data/experts"), help="what `experts data` wrote")
-    train.add_argument("--steps", type=int)
-    train.add_argument("--votes", type=Path, help="of a review: CSV or SQLite")
-    train.add_argument("--videos", type=Path, help="folder of the voted videos, named ID.mp4")
-    train.add_argument("--clip", type=Path, help="folder of CLIP's weights")
+    add_training(inner.add_parser("train", help="train one expert"))
     roc = inner.add_parser("roc", help="measure one expert on held-out clips")
     roc.add_argument("name", choices=TRAINED)
     roc.add_argument("--out", required=True, type=Path)
@@ -52,6 +45,19 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     score.add_argument("--head", type=Path, help="aesthetic head, public or trained from votes")
     score.add_argument("--syncnet", type=Path, help="published SyncNet weights as safetensors, instead of ours")
     p.set_defaults(run=run)
+    alone = commands.add_parser("train-expert", help="the same as `experts train`")
+    add_training(alone)
+    alone.set_defaults(run=run, action="train")
+
+
+def add_training(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", choices=NAMES)
+    p.add_argument("--out", required=True, type=Path, help="folder; for aesthetics the head's file")
+    p.add_argument("--data", type=Path, default=Path("data/experts"), help="what `experts data` wrote")
+    p.add_argument("--steps", type=int)
+    p.add_argument("--votes", type=Path, help="of a review: CSV or SQLite")
+    p.add_argument("--videos", type=Path, help="folder of the voted videos, named ID.mp4")
+    p.add_argument("--clip", type=Path, help="folder of CLIP's weights")
 
 
 def run(args: argparse.Namespace) -> None:

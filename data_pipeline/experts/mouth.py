@@ -10,7 +10,7 @@ import numpy as np
 from avatar_jax.models.classifier import MOUTH, classify
 from data_pipeline.clips import crops
 from data_pipeline.experts.framing import mouth_squares
-from data_pipeline.experts.trained import load_trained
+from data_pipeline.experts.trained import Faces, kind, load_trained, no_judge
 from data_pipeline.protocol import Clip, Verdict
 
 LOOKS = 12
@@ -26,12 +26,13 @@ class MouthExpert:
     threshold: float
     version: str
     params: Any = field(repr=False)
+    faces: Faces = "drawn"
     name: str = "mouth"
 
     def judge(self, clip: Clip) -> Verdict:
         tracks = clip.tracks
-        if tracks is None:
-            return Verdict(None, "unavailable", reason="no face track, so nobody knows where the mouth is")
+        if tracks is None or self.faces not in (kind(tracks), "all"):
+            return no_judge(tracks, self.faces)
         step = max(1, clip.count // LOOKS)
         frames = list(clip.frames(step=step))
         clear = self.look(crops(clip, mouth_squares(tracks)[::step][: len(frames)], MOUTH.side, frames))
@@ -50,4 +51,4 @@ class MouthExpert:
 def mouth_expert(path: Path | None = None) -> MouthExpert:
     """With the shipped weights, or those of a file."""
     trained = load_trained("mouth", path)
-    return MouthExpert(trained.threshold, trained.version, trained.params)
+    return MouthExpert(trained.threshold, trained.version, trained.params, trained.faces)

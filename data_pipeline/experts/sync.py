@@ -15,7 +15,7 @@ from avatar_jax.models.syncnet import PUBLISHED, SMALL, SyncNetConfig, embed_cli
 from avatar_jax.weights.load import Request, load
 from data_pipeline.clips import crops
 from data_pipeline.experts.framing import face_squares, mouth_squares
-from data_pipeline.experts.trained import load_trained, version
+from data_pipeline.experts.trained import Faces, kind, load_trained, no_judge, version
 from data_pipeline.protocol import Clip, Tracks, Verdict
 
 WITHIN = 3
@@ -54,12 +54,13 @@ class SyncExpert:
     version: str
     reader: SyncReader = field(repr=False)
     within: int = WITHIN
+    faces: Faces = "drawn"
     name: str = "sync"
 
     def judge(self, clip: Clip) -> Verdict:
         tracks = clip.tracks
-        if tracks is None:
-            return Verdict(None, "unavailable", reason="no face track, so nobody knows where the mouth is")
+        if tracks is None or self.faces not in (kind(tracks), "all"):
+            return no_judge(tracks, self.faces)
         if (count := windows(clip.count, len(clip.mono) // 160 - 1)) <= REACH:
             return Verdict(None, "unavailable", reason=f"{count} windows, an offset needs more than {REACH}")
         read = self.reader.read(clip, tracks)
@@ -92,7 +93,7 @@ def published_reader(params: Any) -> SyncReader:
 def sync_expert(path: Path | None = None) -> SyncExpert:
     """With our own network: the shipped weights, or those of a file."""
     trained = load_trained("syncnet", path)
-    return SyncExpert(trained.threshold, trained.version, small_reader(trained.params))
+    return SyncExpert(trained.threshold, trained.version, small_reader(trained.params), faces=trained.faces)
 
 
 def published_sync_expert(path: Path) -> SyncExpert:
@@ -103,4 +104,5 @@ def published_sync_expert(path: Path) -> SyncExpert:
     """
     params = load(Request("syncnet", str(path)), make_mesh(), np.float32).params
     file = path if path.is_file() else next(iter(sorted(path.glob("*.safetensors"))))
-    return SyncExpert(PUBLISHED_CONFIDENCE, version("published", file), published_reader(params), PUBLISHED_WITHIN)
+    reader, name = published_reader(params), version("published", file)
+    return SyncExpert(PUBLISHED_CONFIDENCE, name, reader, PUBLISHED_WITHIN, "recorded")

@@ -3,12 +3,17 @@
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from avatar_jax.weights import ship
+from data_pipeline.protocol import Tracks, Verdict
 
 FALSE_POSITIVE = 0.02
 """Share of the bad clips that a calibrated threshold lets through, on the clips that it was calibrated on."""
+
+
+Faces = Literal["drawn", "recorded", "all"]
+"""What faces a network has seen while it was trained; it is a stranger to the others, however sure it sounds."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,23 @@ class Trained:
     threshold: float
     version: str
     note: dict[str, Any]
+
+    @property
+    def faces(self) -> Faces:
+        """As the note of the weights says; drawn where it does not, since our recipes draw their faces."""
+        return self.note.get("faces", "drawn")
+
+
+def kind(tracks: Tracks) -> Faces:
+    """Of the face that a clip shows."""
+    return "drawn" if tracks.drawn else "recorded"
+
+
+def no_judge(tracks: Tracks | None, faces: Faces) -> Verdict:
+    """The verdict of one who cannot look at a clip's mouth: no track, or a kind of face that it has never seen."""
+    if tracks is None:
+        return Verdict(None, "unavailable", reason="no face track, so nobody knows where the mouth is")
+    return Verdict(None, "unavailable", reason=f"a {kind(tracks)} face, and these weights know {faces} faces alone")
 
 
 def load_trained(name: str, path: Path | None = None) -> Trained:

@@ -132,7 +132,8 @@ def encode(record: Record, build: Build) -> list[Record]:
         arrays |= true_labels(record, build)
     with store.writing(store.place(build.key("encode"), record.id, ".npz")) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    facts = {"latents": True, "shapes": {name: list(x.shape) for name, x in arrays.items()}, "rate": float(arrays.get("audio_rate", FEATURE_RATE))}
+    shapes = {name: list(x.shape) for name, x in arrays.items()}
+    facts = {"latents": True, "shapes": shapes, "rate": float(arrays.get("audio_rate", FEATURE_RATE))}
     return [record.plus(Result("encode", version, "passed", facts=facts))]
 
 

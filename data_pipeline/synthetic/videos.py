@@ -139,7 +139,7 @@ NAMES = ("日本語 видео 🎬.mp4", "-rf $(reboot); 'x' \"y\".mp4", "new\n
 
 
 def write_videos(out: Path, seeds: Sequence[int], size: int = 256, damaged: bool = False, seconds: float = 4.0) -> int:
-    """Good videos with their true storylines and labels, and a source list; with `damaged`, every damage too. Returns how many."""
+    """Good videos with true storylines and labels and a source list; with `damaged`, every damage too; how many."""
     out.mkdir(parents=True, exist_ok=True)
     rows, count = [], 0
     for seed in seeds:

@@ -1,7 +1,9 @@
 """The shipped experts on clips that they have never seen, their protocol, and what training and measuring write."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +69,26 @@ def test_no_track_or_too_short_is_unavailable(make) -> None:
     short = spoilt_clip(10_000_000 + SEEDS, "clear", 12)
     if expert.name == "sync":
         assert expert.judge(short).status == "unavailable"
+
+
+@pytest.mark.parametrize("make", [mouth_expert, sync_expert])
+def test_a_recorded_face_is_not_judged_by_who_knows_drawings(make) -> None:
+    expert: Any = make()
+    clip = spoilt_clip(10_000_000 + SEEDS, "clear", 60)
+    assert clip.tracks is not None
+    recorded = replace(clip, tracks=replace(clip.tracks, drawn=False))
+    verdict = expert.judge(recorded)
+    assert verdict.status == "unavailable" and verdict.score is None and "recorded face" in verdict.reason
+    assert replace(expert, faces="all").judge(recorded).score is not None
+
+
+def test_train_expert_is_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["camera", "--out", str(tmp_path / "out"), "--data", str(tmp_path)]
+    told = []
+    for command in (["train-expert"], ["experts", "train"]):
+        assert main([*command, *arguments]) == 2
+        told.append(capsys.readouterr().err)
+    assert told[0] == told[1] and "no clips to train on" in told[0]
 
 
 def test_threshold_is_set_on_one_set_and_told_of_another(tmp_path: Path) -> None:
