@@ -8,12 +8,14 @@ from jaxtyping import Float
 REACH = 1
 """Frames to either side of a seam in which its jump is looked for."""
 LARGEST = 3
+STANDING = 0.05
+"""Levels of 255 that the mean change of a picture that nobody moves stays below."""
 
 
 def usual(change_T: Float[np.ndarray, " T"]) -> float:
-    """Median change of the clip; nan where half of its frames repeat the one before."""
+    """Median change of the clip; nan where it stands still, but for what a codec does, or repeats every other frame."""
     middle = float(np.median(change_T)) if len(change_T) else 0.0
-    return middle if middle > 1e-3 else float("nan")
+    return middle if middle > STANDING else float("nan")
 
 
 def seam_jump(change_T: Float[np.ndarray, " T"], seams: Sequence[int]) -> float:

@@ -1,13 +1,14 @@
 """Exact attention whose scores exist one block at a time, in plain JAX, forwards and backwards.
 
 The softmax is carried from block to block of keys by its largest score and its sum (Milakov and Gimelshein 2018,
-section 3; Dao et al. 2022, algorithm 1). Backwards, scores are made again from the log of that sum. Forwards may also
-be a kernel: `attention` takes it as a function and brings the gradient.
+section 3; Dao et al. 2022, algorithm 1). Backwards, scores are made again from the log of that sum. Either way may
+also be a kernel: `attention` takes both as functions.
 
 Activations are [B, N, A * K]; N queries, M keys.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -31,30 +32,39 @@ class Seen(NamedTuple):
 
 Forward = Callable[[jax.Array, jax.Array, jax.Array, int, Seen], tuple[jax.Array, jax.Array]]
 """(q [B, N, A * K], k, v [B, M, A * K], A, seen) -> (what is read [B, N, A * K], log-sum of the scores [B, A, N])."""
+Backward = Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
+"""(q, k, v, A, seen, what was read, log-sum, gradients of these two) -> gradients of q, k and v."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How attention is computed."""
+
+    forward: Forward
+    backward: Backward
 
 
 def attention(
-    forward: Forward, q_BND: jax.Array, k_BMD: jax.Array, v_BMD: jax.Array, heads: int, seen: Seen
+    method: Method, q_BND: jax.Array, k_BMD: jax.Array, v_BMD: jax.Array, heads: int, seen: Seen
 ) -> tuple[jax.Array, jax.Array]:
-    """`forward`, with a gradient for both of its results."""
-    return cast(tuple[jax.Array, jax.Array], _attention(forward, q_BND, k_BMD, v_BMD, heads, seen))
+    """`method.forward`, with a gradient for both of its results."""
+    return cast(tuple[jax.Array, jax.Array], _attention(method, q_BND, k_BMD, v_BMD, heads, seen))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 4))
-def _attention(forward: Forward, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen) -> Any:
-    return forward(q, k, v, heads, seen)
+def _attention(method: Method, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen) -> Any:
+    return method.forward(q, k, v, heads, seen)
 
 
-def _keep(forward: Forward, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen) -> tuple[Any, Any]:
-    y, lse = forward(q, k, v, heads, seen)
+def _keep(method: Method, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen) -> tuple[Any, Any]:
+    y, lse = method.forward(q, k, v, heads, seen)
     y, lse = checkpoint_name(y, "attention"), checkpoint_name(lse, "attention")
     return (y, lse), (q, k, v, y, lse, seen)
 
 
-def _gradients(forward: Forward, heads: int, kept: tuple, given: tuple[jax.Array, jax.Array]) -> tuple:
-    del forward
+def _gradients(method: Method, heads: int, kept: tuple, given: tuple[jax.Array, jax.Array]) -> tuple:
     q, k, v, y, lse, seen = kept
-    return (*backward(q, k, v, heads, seen, y, lse, *given), None)
+    return (*method.backward(q, k, v, heads, seen, y, lse, *given), None)
 
 
 _attention.defvjp(_keep, _gradients)
@@ -105,7 +115,7 @@ def backward(
     dy_BND: jax.Array,
     dlse_BAN: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Gradients of q, k and v, given those of what was read and of the log-sum."""
+    """A `Backward`: keys and queries in blocks as above."""
     B, N, D = q_BND.shape
     M, scale = k_BMD.shape[1], (D // heads) ** -0.5
     # A score moves the weights by p (dp - mean dp) and the log-sum by p: both are p times (dp - offset).
@@ -136,6 +146,9 @@ def backward(
     dq_IBAQK, (dk_JBAMK, dv_JBAMK) = jax.lax.scan(of_keys, jnp.zeros(q_IBAQK.shape, jnp.float32), blocks)
     dq, dk, dv = _joined(dq_IBAQK, N), _joined(dk_JBAMK, M), _joined(dv_JBAMK, M)
     return dq.astype(q_BND.dtype), dk.astype(k_BMD.dtype), dv.astype(v_BMD.dtype)
+
+
+BLOCKWISE = Method(forward, backward)
 
 
 _dot = partial(jnp.einsum, preferred_element_type=jnp.float32)

@@ -80,6 +80,11 @@ def forward(
         compiler_params=pltpu.CompilerParams(
             dimension_semantics=("parallel", "parallel", "arbitrary", "arbitrary"), vmem_limit_bytes=64 * 2**20
         ),
+        cost_estimate=pl.CostEstimate(
+            flops=4 * B * heads * N * M * K,
+            transcendentals=B * heads * N * M,
+            bytes_accessed=q_BND.dtype.itemsize * B * D * (2 * N + 2 * M * pl.cdiv(N, bq)),
+        ),
         interpret=interpret,
         name="flash_attention",
     )(jnp.asarray(seen.keys, jnp.int32).reshape(1), q_BND, k_BMD, v_BMD)

@@ -59,6 +59,11 @@ def forward(
         compiler_params=pltpu.CompilerParams(
             dimension_semantics=("parallel", "parallel", "parallel"), vmem_limit_bytes=64 * 2**20
         ),
+        cost_estimate=pl.CostEstimate(
+            flops=4 * B * heads * N * M * K,
+            transcendentals=B * heads * N * M,
+            bytes_accessed=q_BND.dtype.itemsize * B * D * 2 * (N + M),
+        ),
         interpret=interpret,
         name="flash_few_keys",
     )(q_BND, k_BMD, v_BMD, query_ids[:, None], key_ids[:, :, None])

@@ -7,11 +7,11 @@ sum are joined with what it reads from the next device's keys.
 import jax
 import jax.numpy as jnp
 
-from avatar_jax.nn.blockwise import Forward, Seen, attention
+from avatar_jax.nn.blockwise import Method, Seen, attention
 
 
 def attend(
-    forward: Forward, q_BnD: jax.Array, k_BnD: jax.Array, v_BnD: jax.Array, heads: int, seen: Seen, axis: str
+    method: Method, q_BnD: jax.Array, k_BnD: jax.Array, v_BnD: jax.Array, heads: int, seen: Seen, axis: str
 ) -> jax.Array:
     """This device's tokens [B, n, A * K] attend to the first `seen.keys` tokens of all devices."""
     ways, here, n = jax.lax.axis_size(axis), jax.lax.axis_index(axis), k_BnD.shape[1]
@@ -20,7 +20,7 @@ def attend(
         count = jnp.clip(seen.keys - (here + turn) % ways * n, 0, n)
         # The next keys travel while these are read.
         following = pass_on((k, v), axis) if turn + 1 < ways else (k, v)
-        more, more_lse = attention(forward, q_BnD, k, v, heads, Seen(count))
+        more, more_lse = attention(method, q_BnD, k, v, heads, Seen(count))
         y, lse = (more, more_lse) if y is None or lse is None else join(y, lse, more, more_lse)
         k, v = following
     assert y is not None

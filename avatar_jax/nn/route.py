@@ -19,10 +19,10 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from avatar_jax.mesh import RULES, fitting, ways
-from avatar_jax.nn import blockwise, flash, flash_few, ring, ulysses
+from avatar_jax.nn import flash, flash_back, flash_few, ring, ulysses
 from avatar_jax.nn.attention import attend, attend_in_frames, attend_seen, merge_heads, split_heads
-from avatar_jax.nn.blockwise import Forward, Seen, attention
-from avatar_jax.nn.groups import grouped, grouped_by_kernel, joined, joined_by_kernel
+from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen, attention, backward
+from avatar_jax.nn.groups import Parts, grouped, grouped_by_kernel, joined, joined_by_kernel
 from avatar_jax.nn.rope import rotate
 from avatar_jax.nn.rope_kernel import rotate_rows
 
@@ -37,28 +37,29 @@ def rotate_plainly(x_BND: jax.Array, tables: Tables, heads: int) -> jax.Array:
     return merge_heads(rotate(split_heads(x_BND, heads), tables))
 
 
-def rotate_in_groups(x_BND: jax.Array, tables: Tables, heads: int, groups: int = 1) -> jax.Array:
-    return grouped(rotate_plainly(x_BND, tables, heads), groups)
+def rotate_in_groups(x_BND: jax.Array, tables: Tables, heads: int, groups: int = 1, parts: int = 1) -> Parts:
+    return grouped(rotate_plainly(x_BND, tables, heads), groups, parts)
 
 
 @dataclass(frozen=True)
 class Kernels:
     """What one device computes with."""
 
-    many: Forward
-    few: Forward
-    rotate: Callable[[jax.Array, Tables, int, int], jax.Array]
-    """(x [B, n, D], tables, heads, G) -> [G, B, n, D / G]."""
-    group: Callable[[jax.Array, int], jax.Array]
-    """(x [B, n, D], G) -> [G, B, n, D / G]."""
-    join: Callable[[jax.Array], jax.Array]
-    """[G, B, n, d] -> [B, n, G * d]."""
+    many: Method
+    few: Method
+    rotate: Callable[[jax.Array, Tables, int, int, int], Parts]
+    """(x [B, n, D], tables, heads, G, P) -> P times [G, B, n, D / (G P)]."""
+    group: Callable[[jax.Array, int, int], Parts]
+    """(x [B, n, D], G, P) -> P times [G, B, n, D / (G P)]."""
+    join: Callable[[Parts], jax.Array]
+    """P times [G, B, n, d] -> [B, n, G * P * d]."""
     unit: int
     """Tokens of all devices are padded to a multiple of this, those of each device to a multiple of 128."""
 
 
-TPU = Kernels(flash.forward, flash_few.forward, rotate_rows, grouped_by_kernel, joined_by_kernel, 2048)
-ANYWHERE = Kernels(blockwise.forward, blockwise.forward, rotate_in_groups, grouped, joined, 1)
+MANY, FEW = Method(flash.forward, flash_back.backward), Method(flash_few.forward, backward)
+TPU = Kernels(MANY, FEW, rotate_rows, grouped_by_kernel, joined_by_kernel, 2048)
+ANYWHERE = Kernels(BLOCKWISE, BLOCKWISE, rotate_in_groups, grouped, joined, 1)
 
 
 def platform() -> str:
@@ -99,13 +100,14 @@ def self_attend(
 
     def local(q: jax.Array, k: jax.Array, v: jax.Array, tables: Tables, heads: int, split: str | None) -> jax.Array:
         devices, seen = 1 if split is None else jax.lax.axis_size(split), Seen(N - padded)
-        groups = devices if heads % devices == 0 else 1
-        q, k = with_.rotate(q, tables, heads, groups), with_.rotate(k, tables, heads, groups)
-        if split is not None and groups > 1:
-            return with_.join(ulysses.attend(with_.many, q, k, with_.group(v, groups), heads, seen, split))
+        if split is not None and heads % devices == 0:
+            cut = (devices, ulysses.parts(heads // devices))
+            parts = with_.rotate(q, tables, heads, *cut), with_.rotate(k, tables, heads, *cut), with_.group(v, *cut)
+            return with_.join(ulysses.attend(with_.many, *parts, heads, seen, split))
+        q, k = (with_.rotate(x, tables, heads, 1, 1)[0][0] for x in (q, k))
         if split is not None:
-            return ring.attend(with_.many, q[0], k[0], v, heads, seen, split)
-        return attention(with_.many, q[0], k[0], v, heads, seen)[0]
+            return ring.attend(with_.many, q, k, v, heads, seen, split)
+        return attention(with_.many, q, k, v, heads, seen)[0]
 
     return _on_every_device(local, q_BND, heads, (k_BND, v_BND, tables), ("tokens", "tokens", "tokens"))
 
@@ -148,14 +150,14 @@ def few_attend(
     if with_ is ANYWHERE or M > flash_few.MOST:
         q_BND = q_BND if tables is None else rotate_plainly(q_BND, tables, heads)
         if N > PLAIN_TOKENS:
-            return attention(blockwise.forward, q_BND, k_BMD, v_BMD, heads, _seen(N, M, seen_BM))[0]
+            return attention(BLOCKWISE, q_BND, k_BMD, v_BMD, heads, _seen(N, M, seen_BM))[0]
         return _plain(attend if seen_BM is None else attend_seen(seen_BM), q_BND, k_BMD, v_BMD, heads)
 
     def local(
         q: jax.Array, k: jax.Array, v: jax.Array, seen: Any, tables: Tables | None, heads: int, split: str | None
     ) -> jax.Array:
         del split
-        q = q if tables is None else with_.rotate(q, tables, heads, 1)[0]
+        q = q if tables is None else with_.rotate(q, tables, heads, 1, 1)[0][0]
         return attention(with_.few, q, k, v, heads, _seen(q.shape[1], M, seen))[0]
 
     return _on_every_device(local, q_BND, heads, (k_BMD, v_BMD, seen_BM, tables), (None, None, None, "tokens"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avatar_jax.weights import encoder_keys, expert_keys, vae_keys
+from avatar_jax.weights import dinov2_keys, encoder_keys, expert_keys, vae_keys
 from avatar_jax.weights.families import FAMILIES, Expert, Family, dit_target, sized
 from avatar_jax.weights.mapping import Target
 from avatar_jax.weights.ship import WeightsError
@@ -32,8 +32,9 @@ MODULES = {
     "wav2vec2_base": Part("", (), encoder_keys.wav2vec2_target),
     "syncnet": Part("", ("syncnet",), expert_keys.syncnet_target, released=True),
     "clip_embedding": Part("", ("image_encoder",), expert_keys.clip_embedding_target, released=True),
+    "dinov2": Part("", (), dinov2_keys.dinov2_target, released=True),
 }
-"""Frozen modules; both video VAEs are one module. The last two judge clips for the data pipeline."""
+"""Frozen modules; both video VAEs are one module. The last three judge clips and finished videos."""
 
 
 def parts(name: str) -> tuple[Part, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from avatar_jax.evaluation.scoring.footage import facts_of, frames_of, report_of, seams_in, videos_of
 from avatar_jax.evaluation.scoring.known import Known, read_labels
+from avatar_jax.evaluation.scoring.video import crops
 from avatar_jax.media import BadInput, write_video
 
 
@@ -69,3 +70,13 @@ def test_labels_that_are_none(tmp_path: Path, arrays: dict[str, np.ndarray]) -> 
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:40])
     with pytest.raises(BadInput, match="labels"):
         read_labels(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("fps", [50, 25, 10])
+def test_syncnet_gets_25_crops_a_second(tmp_path: Path, fps: int) -> None:
+    frames = [np.full((32, 48, 3), 240 * i // fps, np.uint8) for i in range(fps)]
+    write_video(tmp_path / "a.mp4", frames, fps)
+    found = list(crops(tmp_path / "a.mp4", facts_of(tmp_path / "a.mp4")))
+    assert {crop.shape for crop in found} == {(224, 224, 3)} and abs(len(found) - 25) <= max(1, 25 / fps)
+    grey = np.array([crop.mean() for crop in found])
+    np.testing.assert_allclose(grey, 9.6 * np.arange(len(grey)), atol=240 / fps + 4)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avatar_jax.nn import blockwise
-from avatar_jax.nn.blockwise import Seen, attention
+from avatar_jax.nn.blockwise import BLOCKWISE, Seen, attention
 
 HEADS = 2
 
@@ -44,7 +43,7 @@ def test_blocks_equal_the_whole_and_so_do_their_gradients(queries: int, keys: in
 
         return jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2), has_aux=True))
 
-    (_, ours), our_gradients = reading(lambda q, k, v: attention(blockwise.forward, q, k, v, HEADS, seen))(*args)
+    (_, ours), our_gradients = reading(lambda q, k, v: attention(BLOCKWISE, q, k, v, HEADS, seen))(*args)
     (_, whole), gradients = reading(lambda q, k, v: plain(q, k, v, seen))(*args)
     for found, expected in zip((*ours, *our_gradients), (*whole, *gradients), strict=True):
         np.testing.assert_allclose(found, expected, atol=3e-5)
@@ -53,6 +52,6 @@ def test_blocks_equal_the_whole_and_so_do_their_gradients(queries: int, keys: in
 def test_no_block_of_scores_is_larger_than_asked_for() -> None:
     """What 32,760 tokens need on a CPU is bounded by the block, not by the square of the tokens."""
     q = jax.ShapeDtypeStruct((1, 32_760, 256), jnp.float32)
-    program = jax.jit(lambda q, k, v: attention(blockwise.forward, q, k, v, 2, Seen(32_760))[0]).lower(q, q, q)
+    program = jax.jit(lambda q, k, v: attention(BLOCKWISE, q, k, v, 2, Seen(32_760))[0]).lower(q, q, q)
     memory = program.compile().memory_analysis()
     assert memory is not None and memory.temp_size_in_bytes < 600 * 2**20

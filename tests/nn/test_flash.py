@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avatar_jax.nn import flash, flash_few
-from avatar_jax.nn.blockwise import Seen, attention
+from avatar_jax.nn import flash, flash_back, flash_few
+from avatar_jax.nn.blockwise import Method, Seen, attention, backward
 from avatar_jax.nn.flash import block_size
 from avatar_jax.nn.groups import grouped_by_kernel, joined, joined_by_kernel
 from avatar_jax.nn.rope import rope_tables, rotate
@@ -17,6 +17,7 @@ from tests.nn.test_blockwise import HEADS, ids, plain, some
 
 many = partial(flash.forward, queries=512, keys=256, interpret=True)
 few = partial(flash_few.forward, block=256, interpret=True)
+back = partial(flash_back.backward, queries=256, keys=256, tile=128, interpret=True)
 
 
 @pytest.mark.parametrize("dtype, atol", [(jnp.float32, 2e-5), (jnp.bfloat16, 4e-2)])
@@ -53,20 +54,35 @@ def test_few_keys_equal_plain_attention(queries: int, keys: int, dtype: jnp.dtyp
             np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
 
 
-@pytest.mark.parametrize("kernel", [many, few])
-def test_gradients_equal_those_of_plain_attention(kernel) -> None:
+@pytest.mark.parametrize("method", [Method(many, backward), Method(few, backward), Method(many, back)])
+def test_gradients_equal_those_of_plain_attention(method: Method) -> None:
     q, k, v = some(300, 260, 128)
 
     def loss(function, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        return (function(q, k, v)[0] ** 2).sum()
+        y, lse = function(q, k, v)
+        return (y**2).sum() + jnp.sin(lse).sum()
 
-    ours = jax.grad(partial(loss, lambda q, k, v: attention(kernel, q, k, v, HEADS, Seen(255))), (0, 1, 2))(q, k, v)
+    ours = jax.grad(partial(loss, lambda q, k, v: attention(method, q, k, v, HEADS, Seen(255))), (0, 1, 2))(q, k, v)
     expected = jax.grad(partial(loss, lambda q, k, v: plain(q, k, v, Seen(255))), (0, 1, 2))(q, k, v)
     for found, wanted in zip(ours, expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-def test_rotation_of_rows_equals_rotation_of_heads() -> None:
+def test_gradients_of_more_queries_than_fit_and_of_keys_that_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flash_back, "MOST", 128)
+    q, k, v = (x[:1] for x in some(160, 150, 128))
+    # Longer than float32 holds as a power of two, where nothing hides them.
+    k = k.at[:, 100:].multiply(300.0)
+    y, lse = plain(q, k, v, Seen(100))
+    given = (2 * y, jnp.cos(lse))
+    ours = back(q, k, v, HEADS, Seen(100), y, lse, *given)
+    for found, wanted in zip(ours, backward(q, k, v, HEADS, Seen(100), y, lse, *given), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert not np.any(ours[1][:, 100:]) and not np.any(ours[2][:, 100:])
+
+
+@pytest.mark.parametrize("groups, parts", [(2, 1), (1, 2)])
+def test_rotation_of_rows_equals_rotation_of_heads(groups: int, parts: int) -> None:
     x = jax.random.normal(jax.random.key(0), (2, 300, HEADS * 128))
     tables = rope_tables(jax.random.uniform(jax.random.key(1), (2, 300, 3), maxval=30.0), 128)
 
@@ -74,10 +90,10 @@ def test_rotation_of_rows_equals_rotation_of_heads() -> None:
         return rotate(x.reshape(2, 300, HEADS, 128), tables).reshape(x.shape)
 
     def by_kernels(x: jax.Array) -> jax.Array:
-        rotated_BND = joined_by_kernel(rotate_rows(x, tables, HEADS, 2, True), True)
-        return joined(grouped_by_kernel(rotated_BND, 2, True))
+        rotated_BND = joined_by_kernel(rotate_rows(x, tables, HEADS, groups, parts, True), True)
+        return joined(grouped_by_kernel(rotated_BND, groups, parts, True))
 
-    np.testing.assert_allclose(rotate_rows(x, tables, HEADS, 1, True)[0], plainly(x), atol=1e-6)
+    np.testing.assert_allclose(rotate_rows(x, tables, HEADS, 1, 1, True)[0][0], plainly(x), atol=1e-6)
     np.testing.assert_allclose(by_kernels(x), plainly(x), atol=1e-6)
     ours, expected = (jax.grad(lambda x, f=f: (f(x) ** 3).sum())(x) for f in (by_kernels, plainly))
     np.testing.assert_allclose(ours, expected, atol=1e-4)

@@ -9,14 +9,17 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from avatar_jax.mesh import make_mesh
-from avatar_jax.nn import blockwise, flash, ring, ulysses
+from avatar_jax.nn import flash, flash_back, ring, ulysses
 from avatar_jax.nn.attention import attend, attend_in_frames, merge_heads, split_heads
-from avatar_jax.nn.blockwise import Seen
+from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen
 from avatar_jax.nn.groups import grouped, joined
 from avatar_jax.nn.rope import rope_tables
 from avatar_jax.nn.route import few_attend, frame_attend, padding, self_attend
 
-many = partial(flash.forward, queries=256, keys=256, interpret=True)
+many = Method(
+    partial(flash.forward, queries=256, keys=256, interpret=True),
+    partial(flash_back.backward, queries=256, keys=256, tile=128, interpret=True),
+)
 
 
 def draws(*shapes: tuple[int, ...]) -> list[jax.Array]:
@@ -24,14 +27,14 @@ def draws(*shapes: tuple[int, ...]) -> list[jax.Array]:
     return [jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)]
 
 
-def by_heads(forward, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen, axis: str) -> jax.Array:
-    groups = jax.lax.axis_size(axis)
-    return joined(ulysses.attend(forward, *(grouped(x, groups) for x in (q, k, v)), heads, seen, axis))
+def by_heads(method: Method, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen, axis: str) -> jax.Array:
+    cut = (devices := jax.lax.axis_size(axis), ulysses.parts(heads // devices))
+    return joined(ulysses.attend(method, *(grouped(x, *cut) for x in (q, k, v)), heads, seen, axis))
 
 
 @pytest.mark.parametrize("exchange", [by_heads, ring.attend])
-@pytest.mark.parametrize("forward, heads, width, n", [(blockwise.forward, 8, 4, 3), (many, 2, 128, 24)])
-def test_tokens_over_devices_equal_one_device(exchange, forward, heads: int, width: int, n: int) -> None:
+@pytest.mark.parametrize("method, heads, width, n", [(BLOCKWISE, 8, 4, 3), (BLOCKWISE, 24, 4, 3), (many, 2, 128, 24)])
+def test_tokens_over_devices_equal_one_device(exchange, method: Method, heads: int, width: int, n: int) -> None:
     ways = min(8, heads)
     mesh, tokens = make_mesh(f"seq={ways}"), ways * n
     q, k, v, pull = draws(*[(2, tokens, heads * width)] * 4)
@@ -42,7 +45,7 @@ def test_tokens_over_devices_equal_one_device(exchange, forward, heads: int, wid
     @partial(jax.value_and_grad, argnums=(0, 1, 2), has_aux=True)
     def over_devices(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
         run = jax.shard_map(
-            lambda q, k, v: exchange(forward, q, k, v, heads, Seen(seen), "seq"),
+            lambda q, k, v: exchange(method, q, k, v, heads, Seen(seen), "seq"),
             in_specs=(split, split, split),
             out_specs=split,
             check_vma=False,

@@ -1,9 +1,10 @@
 """Our DiT block and VAE decode beside those of diffusers: same weights and sizes, float32, two threads, runs in turn.
 
-    python -m tests.parity.bench_diffusers [--rounds 5] [--pixels 128] [--frames 9]
+    python -m tests.parity.bench_diffusers [--rounds 5] [--pixels 128] [--frames 9] [--only dit_block_gradients] [--cpu]
 
-Prints one JSON line: for each of the two, the median seconds of both, their ratio (above 1: ours is faster) and the
-largest difference of the results, relative to the largest result.
+Prints one JSON line: for the block, the block forwards and backwards (gradients of its input and of all its weights)
+and the decoder, the median seconds of both, their ratio (above 1: ours is faster) and the largest difference of the
+results, relative to the largest result. --cpu counts processor seconds of all threads, where others use the machine.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -42,23 +43,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pixels", type=int, default=128, help="side of the decoded square, a multiple of 8")
     parser.add_argument("--frames", type=int, default=9, help="decoded frames, 4 n + 1")
+    parser.add_argument("--only", choices=("dit_block", "dit_block_gradients", "vae_decode"))
+    parser.add_argument("--cpu", action="store_true", help="processor time instead of the wall's")
     options = parser.parse_args()
     # JAX makes one thread per processor that it may use, when it starts.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     jax.config.update("jax_platforms", "cpu")
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    with torch.inference_mode():
-        found = {
-            "dit_block": race(*dit_block(), options.rounds),
-            "vae_decode": race(*vae_decode(options.pixels, options.frames), options.rounds),
-        }
-    print(json.dumps(found))
+    pairs = {
+        "dit_block": dit_block,
+        "dit_block_gradients": lambda: dit_block(gradients=True),
+        "vae_decode": lambda: vae_decode(options.pixels, options.frames),
+    }
+    clock = time.process_time if options.cpu else time.perf_counter
+    names = [options.only] if options.only else list(pairs)
+    print(json.dumps({name: race(*pairs[name](), options.rounds, clock) for name in names}))
     return 0
 
 
-def dit_block() -> tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]:
-    """One layer of Wan 2.1 T2V-1.3B, batch 1: (theirs, ours)."""
+def dit_block(gradients: bool = False) -> tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]:
+    """One layer of Wan 2.1 T2V-1.3B, batch 1: (theirs, ours). They return what it makes, or the input's gradient."""
     config = replace(FAMILIES["wan_t2v_1_3b"].dit, depth=1)
     module = WanTransformer3DModel(
         num_attention_heads=config.heads, attention_head_dim=128, ffn_dim=config.ffn, num_layers=1, text_dim=64
@@ -83,9 +88,27 @@ def dit_block() -> tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]:
     )
     rotary = module.rope(torch.zeros(1, 16, 1, 2 * ROWS, 2 * COLUMNS))
     arrays = [torch.from_numpy(a) for a in (x, text, time6)]
-    ours = jax.jit(lambda p, x, context: Block(config).apply({"params": p}, x, context))
     x = jnp.asarray(x)
-    return (lambda: module.blocks[0](*arrays, rotary).numpy()), (lambda: np.asarray(ours(layer, x, context)))
+
+    def made(p: Any, x: jax.Array, context: Context) -> jax.Array:
+        return cast(jax.Array, Block(config).apply({"params": p}, x, context))
+
+    if not gradients:
+        ours = jax.jit(made)
+        block = torch.inference_mode()(module.blocks[0])
+        return (lambda: block(*arrays, rotary).numpy()), (lambda: np.asarray(ours(layer, x, context)))
+
+    pull = random.normal(size=x.shape).astype(np.float32)
+    pulled = jax.jit(jax.grad(lambda p, x, context: (made(p, x, context) * pull).sum(), argnums=(0, 1)))
+
+    def theirs() -> np.ndarray:
+        module.zero_grad(set_to_none=True)
+        given = arrays[0].clone().requires_grad_()
+        module.blocks[0](given, *arrays[1:], rotary).backward(torch.from_numpy(pull))
+        assert given.grad is not None
+        return given.grad.numpy()
+
+    return theirs, lambda: np.asarray(jax.block_until_ready(pulled(layer, x, context))[1])
 
 
 def vae_decode(pixels: int, frames: int) -> tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]:
@@ -97,8 +120,9 @@ def vae_decode(pixels: int, frames: int) -> tuple[Callable[[], np.ndarray], Call
     raw = latents * np.float32(VAE_2_1.latents_std) + np.float32(VAE_2_1.latents_mean)
     z = torch.from_numpy(np.ascontiguousarray(np.moveaxis(raw, -1, 1)))
     ours = jax.jit(lambda p, latents: decode_stream(vae, p, latents))
+    decode = torch.inference_mode()(module.decode)
     return (
-        lambda: module.decode(z).sample.movedim(1, -1).numpy(),
+        lambda: decode(z).sample.movedim(1, -1).numpy(),
         lambda: np.asarray(ours(params, latents)),
     )
 
@@ -113,15 +137,17 @@ def filled(where: Mapping, module: torch.nn.Module) -> Any:
     return unflatten_dict(parts, sep="/")
 
 
-def race(theirs: Callable[[], np.ndarray], ours: Callable[[], np.ndarray], rounds: int) -> dict[str, float]:
+def race(
+    theirs: Callable[[], np.ndarray], ours: Callable[[], np.ndarray], rounds: int, clock: Callable[[], float]
+) -> dict[str, float]:
     """One round to warm up and compare, then `rounds` in turn."""
     a, b = theirs(), ours()
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for runner, column in zip((theirs, ours), seconds, strict=True):
-            start = time.perf_counter()
+            start = clock()
             runner()
-            column.append(time.perf_counter() - start)
+            column.append(clock() - start)
     medians = [statistics.median(column) for column in seconds]
     return {
         "diffusers_s": round(medians[0], 4),

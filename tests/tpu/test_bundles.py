@@ -33,6 +33,14 @@ def counting(limit: str, guarded: str) -> str:
 """
 
 
+def test_matrix_units_are_given_what_the_loop_gives_them() -> None:
+    given = "%7 = vmatmul.bf16.gmra.mxu0 %v1  ;;  %8 = vmatmul.mubr.bf16.gmra.mxu1 %v2"
+    text = counting("4", "%p1_p0 = scmp.ge.s32.totalorder 0, 1").replace("0x7   : > {", f"0x7   : > {{ {given} ")
+    assert schedule(text).matmuls == 4
+    skipped = counting("4", "%p1_p0 = scmp.ge.s32.totalorder 0, 0").replace("0x9   : > {", f"0x9   : > {{ {given} ")
+    assert schedule(skipped).matmuls == 0 and schedule(TANH).matmuls == 0
+
+
 def test_a_real_schedule_runs_its_pipeline() -> None:
     found = schedule(TANH)
     # 10 rounds for 8 blocks: the first only reads, the last only writes. Each block's work is 140 bundles or more.

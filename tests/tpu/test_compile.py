@@ -116,6 +116,9 @@ def test_sweep_takes_the_fastest_row_that_fits(answer: Callable[..., Any]) -> No
         (["--clips.solve.step=4"], "--clips.solve.steps"),
         (["--what", "sing"], "denoise"),
         (["--slices", "0"], "above zero"),
+        (["--video.remat=full"], "--what train"),
+        (["--what", "train", "--video.remats=full"], "--video.remat"),
+        (["--what", "train", "--recipe", str(ROOT / "configs" / "embedded.py")], "train_full"),
     ],
 )
 def test_mistakes_exit_2_in_three_lines(answer: Callable[..., Any], given: list[str], near: str) -> None:

@@ -140,11 +140,11 @@ def test_kernels_are_found_by_name_and_by_their_twins(tmp_path: Path) -> None:
     text = (DATA / "tanh_final_bundles.txt").read_text()
     (tmp_path / "123-my_tanh.1-71-final_bundles.txt").write_text(text)
     (tmp_path / "123-my_tanh.1-70-schedule-analysis_final_bundles.txt").write_text("none")
-    kernels = Kernels(TWO_LOOPS, tmp_path)
+    kernels = Kernels(TWO_LOOPS, tmp_path, 16)
     assert whole(TWO_LOOPS, kernels).kernels["my_tanh"] == 30 * schedule(text).cycles
     renamed = parse((DATA / "two_loops.txt").read_text().replace("%my_tanh.1", "%my_tanh.2"))
     with pytest.raises(KernelError, match="no schedule of my_tanh"):
-        whole(renamed, Kernels(renamed, tmp_path))
+        whole(renamed, Kernels(renamed, tmp_path, 16))
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,18 @@ def test_kernels_are_found_by_name_and_by_their_twins(tmp_path: Path) -> None:
 )
 def test_needed_memory_is_read_from_the_refusal(message: str, gib: float | None) -> None:
     assert needed_gib(message) == gib
+
+
+def test_a_gather_that_is_spread_over_fusions_hides_behind_them() -> None:
+    def part(n: int) -> str:
+        gather = "%g = bf16[4,1024]{1,0} all-gather(%p), channel_id=7, replica_groups={{0,1,2,3}}, dimensions={0}"
+        head = f"%f{n} (p: bf16[1,1024]) -> bf16[4,1024] {{\n  %p = bf16[1,1024]{{1,0}} parameter(0)\n"
+        return f"{head}  ROOT {gather}\n}}\n"
+
+    line = '%x{n} = bf16[4,1024] fusion(%w), kind=kLoop, calls=%f{n}, backend_config={{"estimated_cycles":"{c}"}}'
+    calls = [line.format(n=n, c=1_000_000) for n in (1, 2, 3)]
+    entry = "ENTRY %main (w: bf16[1,1024]) -> bf16[4,1024] {\n  %w = bf16[1,1024]{1,0} parameter(0)\n  "
+    program = parse("".join(map(part, (1, 2, 3))) + entry + "\n  ".join([*calls[:2], "ROOT " + calls[2]]) + "\n}\n")
+    where = [(n % 2, n // 2, 0) for n in range(8)]
+    moved = Reader(program, parse_topology("v6e:2x4"), where, lambda _: 0).whole().moved["all-gather"]
+    assert moved.count == 1 and moved.seconds > 0 and moved.waited == 0

@@ -14,9 +14,21 @@ from avatar_jax.models.dit import DiTConfig
 from avatar_jax.sampling.public.config import PublicConfig
 from tpu.layouts import candidates, default_mesh, weight_gib, weights_over
 from tpu.minute import Costs, seam_frames, video
-from tpu.programs import Shape, denoise, encode_text, given_to, model_of, passes, require, vae_of
+from tpu.programs import (
+    RELEASED,
+    Shape,
+    Variant,
+    denoise,
+    encode_text,
+    flops_of,
+    given_to,
+    model_of,
+    passes,
+    require,
+    vae_of,
+)
 from tpu.topology import parse_topology
-from tpu.training import train
+from tpu.training import recipe_of, stage_of, state_weight, train
 from tpu.work import denoiser_flops, traced_flops
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,8 +112,23 @@ def test_other_programs_are_made_without_weights() -> None:
     text = encode_text(config("wan_t2v_1_3b"), mesh)
     # 5.68 B parameters less a table of 256384 x 4096, two operations for each parameter and token, and attention.
     assert text.flops == pytest.approx(2 * 4 * 512 * (5.68e9 - 1.05e9), rel=0.05)
-    step = train(config("skyreels_a2v_19b"), Shape(480, 832, 81, 8), mesh)
+
+
+def test_training_steps_count_what_they_keep_and_what_they_learn() -> None:
+    mesh, shape = make_mesh("fsdp=8"), Shape(480, 832, 81, 8)
+    silent, hearing = config("wan_flf2v_14b"), config("skyreels_a2v_19b")
+    adapters, whole = (recipe_of(None, cfg, [], []) for cfg in (hearing, silent))
+    step = train(hearing, shape, mesh, RELEASED, adapters)
     assert (step.steps, step.rows, step.tokens) == (1, 8, 32760)
+    model = model_of(hearing, Variant(storyline=True))
+    forward = flops_of(model, shape, 8, 8)
+    # Weights of a fifth are trained: less than twice forward's products backwards, twice its attention.
+    assert 2.5 * forward < step.flops < 3 * forward
+    # Frozen: 2 bytes a parameter. Trained: parameter, gradient, average and two moments, 20 bytes.
+    assert 1 < state_weight(stage_of(hearing, adapters, RELEASED)) < 4
+    full = [recipe_of(None, silent, more, []) for more in ([], ["--video.optimiser.offload=true"])]
+    everything, offloaded = (state_weight(stage_of(silent, recipe, RELEASED)) for recipe in full)
+    assert whole.kept == ("text",) and 7 < everything < 9 and everything - offloaded == pytest.approx(3.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

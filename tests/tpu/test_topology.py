@@ -40,5 +40,5 @@ def test_environment_keeps_the_users_flags(monkeypatch: pytest.MonkeyPatch, tmp_
     environment(parse_topology("v5p:2x2x2"), tmp_path)
     flags = kept["LIBTPU_INIT_ARGS"].split()
     assert flags[-1] == "--mine=1" and f"--xla_jf_dump_to={tmp_path}" in flags
-    assert "--xla_tpu_scoped_vmem_limit_kib=65536" in flags
+    assert "--xla_tpu_scoped_vmem_limit_kib=65536" in flags and "--xla_tpu_force_async_all_to_all=true" in flags
     assert kept["JAX_PLATFORMS"] == "cpu" and kept["TPU_SKIP_MDS_QUERY"] == "1"

@@ -151,7 +151,7 @@ def rank(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     print()
     print(ranking.as_text(found))
     if args.json:
-        print(json.dumps({"checks": [vars(one) for one in found]}, default=float))
+        print(as_json({"checks": [vars(one) for one in found]}))
     return 1 if any(one.passed is False for one in found) else 0
 
 
@@ -164,7 +164,7 @@ def drift(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     found = drifting.slopes(scored(args.out / "set", args.out / "systems", args.out / "scores", args.workers))
     print(drifting.as_text(found))
     if args.json:
-        print(json.dumps({"slopes": [vars(one) | {"within": bool(one.within)} for one in found]}, default=float))
+        print(as_json({"slopes": [vars(one) | {"within": bool(one.within)} for one in found]}))
     return 1 if failed or not all(one.within for one in found) else 0
 
 
@@ -189,8 +189,15 @@ def everything(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items())
     print(f"{len(cases)} cases, {length:.0f} s of video, in {sum(took.values()):.0f} s: {parts}")
     if args.json:
-        print(json.dumps({"cases": len(cases), "seconds": length, "took_s": took, "failed": len(failed)}))
+        print(as_json({"cases": len(cases), "seconds": length, "took_s": took, "failed": len(failed)}))
     return 1 if failed else 0
+
+
+def as_json(value: dict[str, Any]) -> str:
+    """One line; a number that does not exist is null."""
+    from avatar_jax.evaluation.scoring.results import plain
+
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
 def built(out: Path, cases: int, seconds: float | None, still: bool, workers: int) -> list[SetCase]:

@@ -6,7 +6,8 @@
 
 A folder is a system, its name the system's name; A/case.mp4 (or .mov, .webm, .mkv) is its video of a case. Writes
 OUT/cases.jsonl, summary.json, plots/*.png and report.html. Killed, it goes on where it was. SPEC is
-package.module:factory, for --likeness and --fid also a file or folder of DINOv2 or CLIP, for --fid and --fvd also judge.
+package.module:factory; for --likeness and --fid also a file or folder of DINOv2 or CLIP weights; for --fid and --fvd
+also judge.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -40,7 +41,7 @@ def each(work: Callable[[T], R], tasks: Sequence[T], workers: int) -> Iterator[t
 
 def pooled(work: Callable[[T], R], tasks: dict[int, T], workers: int) -> Iterator[tuple[int, R | Exception]]:
     """(number, result) of every task; BrokenProcessPool for those that a dead process took along."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         places: dict[Future[R], int] = {pool.submit(work, task): number for number, task in tasks.items()}
         for future in as_completed(places):
@@ -50,6 +51,17 @@ def pooled(work: Callable[[T], R], tasks: dict[int, T], workers: int) -> Iterato
             yield places[future], future.result() if error is None else error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """In a worker: end when the process that shares out the work is killed; otherwise it would wait for ever."""
+    threading.Thread(target=wait_and_end, daemon=True).start()
+
+
+def wait_and_end() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def attempt(work: Callable[[T], R], task: T) -> R | Exception:

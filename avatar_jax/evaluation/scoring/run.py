@@ -20,9 +20,20 @@ from avatar_jax.evaluation.scoring.pool import each
 from avatar_jax.evaluation.scoring.readers import DEFAULT, Options, open_readers
 from avatar_jax.evaluation.scoring.results import CaseScore, append, read_cases, write_cases
 from avatar_jax.media import BadInput, unwritable
-from avatar_jax.metrics import frechet, judging, jumps, lip_closure, liveness, motion, quality, quiet, sharpness, shots
+from avatar_jax.metrics import (
+    frechet,
+    judging,
+    jumps,
+    lip_closure,
+    liveness,
+    motion,
+    quality,
+    quiet,
+    sharpness,
+    shots,
+    syncnet_read,
+)
 from avatar_jax.metrics import sync as lip_sync
-from avatar_jax.metrics import syncnet_read
 
 CASES, TRACKS = "cases.jsonl", "tracks"
 JUDGES: tuple[ModuleType, ...] = (
