@@ -3,6 +3,7 @@
 A bundle is what one cycle issues. XLA gives no estimate for a kernel, but the compiler writes its schedule, in which
 loops over the grid, their exits and the regions that run in some rounds only (`pl.when`) are scalar instructions. These
 are executed here; vector instructions only count. What is not modelled: waiting for memory or for another chip.
+Instructions of the matrix units are counted, because a schedule may give them out faster than these can take them.
 
 A branch that depends on the *data* (a number that came out of the vector unit) is taken past its region: kernels guard
 rare cases so. One that depends on inputs that are not known runs its region.
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 DELAY = 4
 """Bundles after a branch that run before it takes effect."""
 MOST = 200_000_000
@@ -25,6 +28,7 @@ STARTS = re.compile(r"Start(?:/End empty)? region (\d+)")
 REGISTER = re.compile(r"%([sp])\d+(?:_([sp]\d+))?")
 BRANCH = re.compile(r"sbr\.rel(?: \((!?)(%p\w+)\))? target = \$region(\d+)")
 ASSIGN = re.compile(r"^(%[sp]\w+) = ([\w.]+)\s*(.*)$")
+MATMUL = re.compile(r"= vmatmul\.[\w.]*mxu(\d+)")
 OPERAND = re.compile(r"inlined_call_operand.*?index: (\d+), kind: input")
 STORE = re.compile(r"= sst \[smem:\[(.*?)\]\] (\S+)")
 
@@ -43,10 +47,14 @@ Scalar = Any
 
 @dataclass(frozen=True)
 class Schedule:
-    """Cycles of one call, and how many branches were decided by the rule for unknown numbers."""
+    """Cycles of one call, and how many branches were decided by the rule for unknown numbers.
+
+    `matmuls`: instructions of the matrix unit that has most.
+    """
 
     cycles: int
     guessed: int
+    matmuls: int = 0
 
 
 @dataclass(frozen=True)
@@ -262,6 +270,8 @@ class Bundle:
     steps: tuple[Scalars, ...]
     branch: tuple[str, int] | None
     """(predicate, empty: always; region)"""
+    matmuls: tuple[int, ...] = ()
+    """Matrix units that it gives something to."""
 
 
 def read(text: str) -> tuple[list[Bundle], dict[int, int]]:
@@ -276,7 +286,8 @@ def read(text: str) -> tuple[list[Bundle], dict[int, int]]:
             starts.setdefault(int(region), len(bundles))
         jump = BRANCH.search(found[2])
         branch = (operand(jump[1] + (jump[2] or "")) if jump[2] else "", int(jump[3])) if jump else None
-        bundles.append(Bundle(tuple(scalars_of(found[2])), branch))
+        matmuls = tuple(int(unit) for unit in MATMUL.findall(found[2]))
+        bundles.append(Bundle(tuple(scalars_of(found[2])), branch, matmuls))
     return bundles, starts
 
 
@@ -296,16 +307,20 @@ def schedule(text: str, inputs: tuple[tuple[int, int], ...] = ()) -> Schedule:
     following = [len(bundles)] * (len(bundles) + 1)
     for first, last in zip([-1, *busy], [*busy, len(bundles)], strict=True):
         following[first + 1 : last + 1] = [last] * (last - first)
+    given = to_units(bundles)
+    units = np.zeros(given.shape[1], int)
     machine = Machine(dict(inputs))
     at = cycles = guessed = 0
     landing: tuple[int, int] | None = None
     while at < len(bundles):
         stop = min(following[at], landing[0] if landing else len(bundles))
+        units += given[stop] - given[at]
         cycles, at = cycles + stop - at, stop
         if at == len(bundles):
             break
         bundle = bundles[at]
         execute(machine, bundle.steps)
+        units += given[at + 1] - given[at]
         cycles += 1
         if bundle.branch is not None and landing is None:
             predicate, region = bundle.branch
@@ -323,7 +338,16 @@ def schedule(text: str, inputs: tuple[tuple[int, int], ...] = ()) -> Schedule:
             at += 1
         if cycles > MOST:
             raise KernelError(f"kernel: no end after {MOST} bundles")
-    return Schedule(cycles, guessed)
+    return Schedule(cycles, guessed, int(units.max(initial=0)))
+
+
+def to_units(bundles: list[Bundle]) -> np.ndarray:
+    """[bundles + 1, units]: what each matrix unit is given before a bundle, if all are run in order."""
+    counts = np.zeros((len(bundles) + 1, 1 + max((unit for b in bundles for unit in b.matmuls), default=-1)), int)
+    for at, bundle in enumerate(bundles):
+        for unit in bundle.matmuls:
+            counts[at + 1, unit] += 1
+    return counts.cumsum(axis=0)
 
 
 def execute(machine: Machine, steps: tuple[Scalars, ...]) -> None:

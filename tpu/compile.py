@@ -3,10 +3,11 @@
     python -m tpu.compile --config configs/wan_t2v_1_3b.py --topology v6e:2x4 --what denoise
         [--mesh data=2,seq=4] [--height H] [--width W] [--frames F] [--batch ROWS] [--shots S] [--sweep]
         [--seconds 60] [--slices 1] [--no-decoder] [--storyline] [--deaf] [--depth LAYERS] [--keep DIR]
-        [--dotted.override=value]
+        [--recipe RECIPE] [--dotted.override=value]
 
 The last line on stdout is one JSON object (docs/tpu.md says what its figures mean); progress is on stderr. Overrides
-name values of the config's `sample`. Exit status: 0; 1 if the program does not fit the chips; 2 for bad input.
+name values of the config's `sample`, or of the training recipe (--video.remat=full). Exit status: 0; 1 if the program
+does not fit the chips; 2 for bad input.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def parser() -> Parser:
     p.add_argument("--storyline", action="store_true", help="add the trained attention to the prompts of all shots")
     p.add_argument("--deaf", action="store_true", help="leave out all that hears, to see what it costs")
     p.add_argument("--depth", type=int, help="layers, for a quick look")
+    p.add_argument("--recipe", type=Path, help="of train: a file such as configs/train_full.py; default: by the family")
     p.add_argument("--keep", type=Path, help="folder for the program's text and the kernels' schedules")
     return p
 
@@ -93,9 +95,17 @@ def run(arguments: list[str] | None) -> dict[str, Any]:
         environment(slice_, Path(dump))
         # Only now: JAX reads the environment when it is imported.
         from tpu.request import answer, public_config
+        from tpu.training import recipe_of
 
-        config = public_config(args.config, rest, list(p._option_string_actions))
-        return answer(args, config, slice_, Path(dump))
+        options = list(p._option_string_actions)
+        of_recipe = [argument for argument in rest if argument.startswith(("--video.", "--loop."))]
+        config = public_config(args.config, [argument for argument in rest if argument not in of_recipe], options)
+        trains = args.what == "train"
+        if not trains and (args.recipe or of_recipe):
+            given = args.recipe or of_recipe[0]
+            raise BadInput("a training recipe", given, "it is for training steps", "--what train, or leave it out")
+        recipe = recipe_of(args.recipe, config, of_recipe, options) if trains else None
+        return answer(args, config, slice_, Path(dump), recipe)
 
 
 if __name__ == "__main__":

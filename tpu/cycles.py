@@ -3,7 +3,8 @@
 - XLA's own operations: `estimated_cycles` of the compiler, by class.
 - Pallas kernels: cycles of their schedules (tpu.bundles).
 - Collectives: seconds on the links. A -start and its -done leave the time between them to compute; what is left over
-  when the -done comes is waited for, as is all of a collective that is one instruction.
+  when the -done comes is waited for, as is all of a collective that is one instruction. One that is spread over several
+  fusions (they share its channel) begins with the first and is waited for after the last.
 """
 
 import re
@@ -101,14 +102,14 @@ class Timeline:
     flying: dict[str, tuple[Moved, float]] = field(default_factory=dict)
     """By the instruction that will end it: who waits, and when it arrives."""
 
-    def send(self, found: Instruction, sent: Exchange, moved: Moved) -> None:
-        """A collective begins; one that is a single instruction is waited for."""
+    def send(self, found: Instruction, sent: Exchange, moved: Moved, spread: bool = False) -> None:
+        """A collective begins; one that is a single instruction, and not spread over several, is waited for."""
         moved.count += 1
         moved.bytes += sent.bytes
         moved.seconds += sent.seconds
         self.free = max(self.now, self.free) + sent.seconds
         self.flying[found.name] = (moved, self.free)
-        if not found.op.endswith("-start"):
+        if not found.op.endswith("-start") and not spread:
             self.wait(found.name)
 
     def receive(self, found: Instruction) -> None:
@@ -147,6 +148,7 @@ class Reader:
     def walk(self, name: str, invariants: dict[int, int]) -> Tally:
         """Cost of a computation; `invariants` are entries of the loop state it is given that are known numbers."""
         tally, time, clock = Tally(), Timeline(), self.slice.chip.clock_hz
+        first, last = self.spread(name)
         for found in self.program.computations[name].instructions:
             inside = self.inside(tally, name, found, invariants)
             if inside is not None:
@@ -154,10 +156,12 @@ class Reader:
                 time.now += inside.seconds(clock)
                 continue
             sent = self.sent(name, found)
-            if sent is not None:
-                time.send(found, sent, tally.moved.setdefault(sent.kind, Moved()))
+            if sent is not None and first.get(found.name, found.name) == found.name:
+                time.send(found, sent, tally.moved.setdefault(sent.kind, Moved()), found.name in first)
             time.receive(found)
             time.now += self.compute(tally, found) / clock
+            if found.name in last:
+                time.wait(first[found.name])
         time.end()
         return tally
 
@@ -191,6 +195,18 @@ class Reader:
             if kind_of(inside.op) is not None:
                 return exchange(inside, self.shapes(inner, inside), self.where, self.slice)
         return None
+
+    def spread(self, name: str) -> tuple[dict[str, str], set[str]]:
+        """Fusions between which one collective is spread: (each one's first, those that are last)."""
+        by_channel: dict[int, list[str]] = {}
+        for found in self.program.computations[name].instructions:
+            inner = found.called() if found.op == "fusion" else None
+            for inside in self.program.computations[inner].instructions if inner else ():
+                channel = inside.number("channel_id")
+                if kind_of(inside.op) is not None and channel is not None:
+                    by_channel.setdefault(channel, []).append(found.name)
+        several = [names for names in by_channel.values() if len(names) > 1]
+        return {name: names[0] for names in several for name in names}, {names[-1] for names in several}
 
     def shapes(self, name: str, found: Instruction) -> list[str]:
         known = self.program.computations[name].by_name

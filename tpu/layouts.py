@@ -40,10 +40,10 @@ def default_mesh(model: VideoModelConfig, slice_: Slice, per_weight: float = 1.0
         split *= 2
 
 
-def candidates(model: VideoModelConfig, slice_: Slice) -> list[str]:
+def candidates(model: VideoModelConfig, slice_: Slice, per_weight: float = 1.0) -> list[str]:
     """Meshes of a sweep: every power of two for `seq` that divides the heads, the rest over `data` or `fsdp`, and one
     with `tensor`."""
-    found = [default_mesh(model, slice_)]
+    found = [default_mesh(model, slice_, per_weight)]
     powers = [2**n for n in range(slice_.chips.bit_length()) if slice_.chips % 2**n == 0]
     for seq in powers:
         if model.dit.heads % seq:
@@ -54,7 +54,8 @@ def candidates(model: VideoModelConfig, slice_: Slice) -> list[str]:
             found.append(spec({"data": rest // 2, "fsdp": 2, "seq": seq}))
         if rest >= 4 and model.dit.heads % (2 * seq) == 0:
             found.append(spec({"fsdp": rest // 2, "seq": seq, "tensor": 2}))
-    fitting = [mesh for mesh in found if weight_gib(model) / weights_over(mesh) < ROOM * 1.3 * slice_.chip.hbm_gib]
+    kept, room = weight_gib(model) * per_weight, ROOM * 1.3 * slice_.chip.hbm_gib
+    fitting = [mesh for mesh in found if kept / weights_over(mesh) < room]
     return list(dict.fromkeys(fitting or found))
 
 

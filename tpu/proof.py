@@ -37,6 +37,8 @@ class Proof:
     """What the compiler said where it gave up for another reason than memory."""
     compile_cpu_s: float = 0.0
     """Of all threads, so that a busy machine stretches it least."""
+    host_gib: float = 0.0
+    """Of a chip's arguments that lie in its host's memory."""
 
     def step_s(self, slice_: Slice) -> float:
         return self.step.seconds(slice_.chip.clock_hz)
@@ -61,15 +63,17 @@ def prove(prepared: Prepared, mesh: Mesh, slice_: Slice, dump: Path, keep: Path 
     memory: Any = compiled.memory_analysis()
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     peak = (held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes) / GIB
+    host = memory.host_argument_size_in_bytes / GIB
     if keep is not None:
         shutil.copytree(dump, keep, dirs_exist_ok=True)
         (keep / "program.txt").write_text(compiled.as_text())
     program = parse(compiled.as_text())
-    kernels = Kernels(program, dump)
+    kernels = Kernels(program, dump, slice_.chip.matmul_cycles)
     where = [tuple(device.coords) for device in mesh.devices.flat]
     whole = Reader(program, slice_, where, kernels).whole()
     step, layer, once = divided(whole, prepared.steps, prepared.layers)
-    return Proof(peak <= slice_.chip.hbm_gib, peak, took, step, layer, once, kernels.guessed, compile_cpu_s=cpu)
+    fits = peak <= slice_.chip.hbm_gib
+    return Proof(fits, peak, took, step, layer, once, kernels.guessed, compile_cpu_s=cpu, host_gib=host)
 
 
 def needed_gib(message: str) -> float | None:
@@ -130,6 +134,7 @@ def figures(proof: Proof, prepared: Prepared, slice_: Slice) -> dict[str, Any]:
         "fits": proof.fits,
         "peak_hbm_gib": None if proof.peak_gib is None else round(proof.peak_gib, 3),
         "hbm_gib": chip.hbm_gib,
+        "host_gib": round(proof.host_gib, 3),
         "cycles": {**per_step, "per_layer": per_layer} if known else None,
         "kernel_cycles": round(sum(proof.step.kernels.values())) if known else None,
         "kernel_cycles_per_layer": round(sum(proof.layer.kernels.values())) if known else None,

@@ -15,6 +15,7 @@ from avatar_jax.media.errors import BadInput
 from avatar_jax.mesh import AXES, make_mesh, parse_mesh
 from avatar_jax.sampling.public.config import PublicConfig
 from avatar_jax.sampling.public.pictures import frame_size
+from avatar_jax.training.video_stage import VideoConfig
 from tpu.layouts import candidates, default_mesh
 from tpu.minute import costs_of, video
 from tpu.programs import (
@@ -31,12 +32,10 @@ from tpu.programs import (
 )
 from tpu.proof import Proof, figures, prove
 from tpu.topology import Slice, devices_of
-from tpu.training import train
+from tpu.training import stage_of, state_weight, train
 
 BATCHES = ("data", "fsdp")
 """Axes over which rows of a batch go."""
-TRAINED = 8.0
-"""Bytes of training state for each byte of bfloat16 weights: float32 weights, two moments and gradients."""
 
 
 def public_config(path: Path, overrides: list[str], options: list[str]) -> PublicConfig:
@@ -115,20 +114,24 @@ def variant_of(args: argparse.Namespace, config: PublicConfig) -> Variant:
     return Variant(args.depth, args.storyline, args.deaf)
 
 
-def prepared(what: str, config: PublicConfig, shape: Shape, mesh: Mesh, variant: Variant) -> Prepared:
+def prepared(
+    what: str, config: PublicConfig, shape: Shape, mesh: Mesh, variant: Variant, recipe: VideoConfig | None
+) -> Prepared:
     if what == "text":
         return encode_text(config, mesh)
     if what == "vae":
         return decode(config, shape, mesh)
-    return (train if what == "train" else denoise)(config, shape, mesh, variant)
+    return denoise(config, shape, mesh, variant) if recipe is None else train(config, shape, mesh, variant, recipe)
 
 
-def answer(args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: Path) -> dict[str, Any]:
-    """The record of one mesh, or of the best of several."""
+def answer(
+    args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: Path, recipe: VideoConfig | None = None
+) -> dict[str, Any]:
+    """The record of one mesh, or of the best of several; `recipe`: what is trained, where a training step is asked."""
     variant = variant_of(args, config)
     model, shape = model_of(config, variant), shape_of(args, config)
-    usual = default_mesh(model, slice_, TRAINED if args.what == "train" and model.audio is None else 1.0)
-    specs = candidates(model, slice_) if args.sweep else [args.mesh or usual]
+    kept = 1.0 if recipe is None else state_weight(stage_of(config, recipe, variant))
+    specs = candidates(model, slice_, kept) if args.sweep else [args.mesh or default_mesh(model, slice_, kept)]
     meshes = {spec: sizes_of(spec, slice_) for spec in specs}
     branches = passes(model, config.clips.solve) if args.what == "denoise" else 1
     shapes = {spec: replace(shape, windows=windows_of(args, branches, sizes)) for spec, sizes in meshes.items()}
@@ -136,7 +139,7 @@ def answer(args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: 
     rows = []
     for spec in tqdm(specs, desc=f"{args.what} for {slice_.name}", unit="mesh", disable=not args.sweep):
         mesh = make_mesh(spec, devices)
-        program = prepared(args.what, config, shapes[spec], mesh, variant)
+        program = prepared(args.what, config, shapes[spec], mesh, variant, recipe)
         print(f"compiling {args.what} for {slice_.name}, mesh {spec or 'one chip'} ...", file=sys.stderr)
         proof = prove(program, mesh, slice_, dump, args.keep)
         rows.append(record(args, config, shapes[spec], meshes[spec], slice_, program, proof))

@@ -112,16 +112,20 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         "M cycles per layer | static s per minute of video, without decoder |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    days = []
+    days, missing = [], []
     for case in CASES:
         for topology in TOPOLOGIES:
             row = rows.get(" ".join(command(case, topology)))
-            if row is not None:
+            if row is None:
+                missing.append(f"{case.name} {topology}")
+            else:
                 lines.append(line_of(case, topology, row))
                 days.append(row["date"])
     span = " to ".join(sorted({min(days), max(days)})) if days else ""
     said = f"Compiled {span} on two cores of a shared x86-64 server" if days else "No rows yet"
-    return "\n".join([*lines, "", f"{said}, JAX 0.10.2, libtpu 0.0.42.1; the rows are in `docs/tpu_rows.jsonl`."])
+    rest = ["", f"Not yet compiled: {'; '.join(missing)}."] if missing else []
+    end = f"{said}, JAX 0.10.2, libtpu 0.0.42.1; the rows are in `docs/tpu_rows.jsonl`."
+    return "\n".join([*lines, "", end, *rest])
 
 
 def with_table(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:

@@ -28,17 +28,33 @@ class Chip:
     link_bytes_s: float
     wraps_at: int
     sides: int
+    matmul_cycles: int
+    """In which a matrix unit takes 16 rows of bfloat16, the work of one instruction, at the published peak."""
     scoped_vmem_kib: int | None = None
     """Set where the default is too small: for big kernels (v5p), for large products at full speed (v6e)."""
+    exchanges_early: bool = False
+    """Whether EARLY is set: left to its defaults the compiler makes every exchange one instruction."""
 
+
+EARLY = (
+    # Exchanges of heads in two halves, with compute between them.
+    "--xla_tpu_enable_async_all_to_all=true",
+    "--xla_tpu_force_async_all_to_all=true",
+    # Gathers of weights spread over the products and kernels before the one that needs them.
+    "--xla_enable_async_all_gather=true",
+    "--xla_tpu_enable_async_collective_fusion=true",
+    "--xla_tpu_enable_async_collective_fusion_fuse_all_gather=true",
+    "--xla_tpu_enable_async_collective_fusion_with_mosaic_custom_call=true",
+    "--xla_tpu_overlap_compute_collective_tc=true",
+)
 
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip("v4", 32, 275e12, 1.05e9, 45e9, 4, 3),
-        Chip("v5e", 16, 197e12, 1.5e9, 45e9, 16, 2),
-        Chip("v5p", 95, 459e12, 1.75e9, 90e9, 4, 3, scoped_vmem_kib=65536),
-        Chip("v6e", 32, 918e12, 1.75e9, 90e9, 16, 2, scoped_vmem_kib=65536),
+        Chip("v4", 32, 275e12, 1.05e9, 45e9, 4, 3, 16),
+        Chip("v5e", 16, 197e12, 1.5e9, 45e9, 16, 2, 16),
+        Chip("v5p", 95, 459e12, 1.75e9, 90e9, 4, 3, 16, scoped_vmem_kib=65536, exchanges_early=True),
+        Chip("v6e", 32, 918e12, 1.75e9, 90e9, 16, 2, 8, scoped_vmem_kib=65536, exchanges_early=True),
     )
 }
 SHAPES = {
@@ -97,6 +113,8 @@ def environment(chips: Slice, dump: Path) -> None:
     ]
     if chips.chip.scoped_vmem_kib:
         flags.append(f"--xla_tpu_scoped_vmem_limit_kib={chips.chip.scoped_vmem_kib}")
+    if chips.chip.exchanges_early:
+        flags += EARLY
     given = os.environ.get("LIBTPU_INIT_ARGS", "").split()
     os.environ["LIBTPU_INIT_ARGS"] = " ".join([*flags, *given])
     os.environ["JAX_PLATFORMS"] = "cpu"

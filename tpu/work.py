@@ -17,15 +17,24 @@ def denoiser_flops(
         text: tokens of a prompt; `shots` prompts.
         audio: tokens of sound beside a frame; 0 if it hears none.
     """
-    D, image = dit.width, (dit.image_tokens or 257) if dit.image_width is not None else 0
+    D, image = dit.width, image_tokens(dit)
     products = 6 * D * D + 2 * D * dit.ffn
     products += 2 * D * D * (audio > 0 and not dit.audio_in_text)
-    scores = tokens + shots * text * (1 + dit.storyline) + image + audio
     products += 2 * D * D * dit.storyline
     keys = 2 * D * D * (shots * text * (1 + dit.storyline) + image) + 2 * D * (dit.audio_width or 0) * audio * frames
-    layer = 2 * (products * tokens + keys) + 4 * tokens * scores * D
+    layer = 2 * (products * tokens + keys)
     ends = 2 * tokens * D * (dit.in_channels + dit.out_channels)
-    return float(rows * (dit.depth * layer + ends))
+    return rows * (dit.depth * layer + ends) + attention_flops(dit, tokens, rows, text, shots, audio)
+
+
+def image_tokens(dit: DiTConfig) -> int:
+    return (dit.image_tokens or 257) if dit.image_width is not None else 0
+
+
+def attention_flops(dit: DiTConfig, tokens: int, rows: int, text: int, shots: int = 1, audio: int = 0) -> float:
+    """The part of `denoiser_flops` that is scores and what they read."""
+    scores = tokens + shots * text * (1 + dit.storyline) + image_tokens(dit) + audio
+    return float(rows * dit.depth * 4 * tokens * scores * dit.width)
 
 
 def traced_flops(function: Any, *arguments: Any) -> float:

@@ -95,7 +95,7 @@ def sub_clips(
                 if clip.kept is new.kept:
                     made[index] = latents
                 clips[index] = clip
-                if not score.faults(gate):
+                if not score.wants_another(gate):
                     save_clip(work, clip, made[index])
             fresh.clear()
 
@@ -109,7 +109,7 @@ def sub_clips(
         sample_segments(work.denoise, work.noise, segments, keys, work.config.segment, attempt, done, collect)
         if fresh:
             look()
-        todo = [s for s in todo if clips[s.index].kept.score.faults(gate)]
+        todo = [s for s in todo if clips[s.index].kept.score.wants_another(gate)]
         work.watch.expect(len(todo) * work.config.segment.solver.steps if retry < gate.retries else 0)
     for segment in todo:
         dead = clips[segment.index].kept.score.dead

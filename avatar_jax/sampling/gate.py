@@ -73,6 +73,9 @@ class GateConfig:
     """Largest share of the sub-clip that stands still in long stretches."""
     dark: float = 0.0
     """Largest share of frames that show nothing."""
+    again: float = 0.35
+    """Mean distance of the mouth, as above, from which on another try is made although this one is good enough: the
+    better of the two is kept, which was worth 0.01 of the sync that the judge sees."""
     retries: int = 1
 
 
@@ -112,6 +115,9 @@ class ClipScore:
             "dark": self.black > config.dark,
         }
         return tuple(name for name, is_broken in broken.items() if is_broken)
+
+    def wants_another(self, config: GateConfig) -> bool:
+        return bool(self.faults(config)) or self.mouth > config.again
 
     def rank(self, config: GateConfig) -> tuple[float, ...]:
         """The larger the better: alive before dead, then fewer faults, then likeness, sharpness and sync together."""

@@ -20,9 +20,15 @@ LIBTPU=""
 case "${TPU_ACCELERATOR_TYPE:-}" in
   v5p* | v6e*) LIBTPU="$LIBTPU --xla_tpu_scoped_vmem_limit_kib=65536" ;;
 esac
-# Collectives start as soon as their input is there and end when their output is needed, so that they hide behind
-# matmuls; all-gathers of the next layer's weights may then run during this layer's attention.
-LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion=true"
-LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion_fuse_all_gather=true"
-LIBTPU="$LIBTPU --xla_tpu_overlap_compute_collective_tc=true"
+# Without these every exchange of heads and every gather of weights is one instruction, which nothing hides: heads travel
+# in two halves, gathers are spread over the products and kernels before the one that needs them. As in tpu/topology.py.
+case "${TPU_ACCELERATOR_TYPE:-}" in
+  v5p* | v6e*)
+    LIBTPU="$LIBTPU --xla_tpu_enable_async_all_to_all=true --xla_tpu_force_async_all_to_all=true"
+    LIBTPU="$LIBTPU --xla_enable_async_all_gather=true --xla_tpu_enable_async_collective_fusion=true"
+    LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion_fuse_all_gather=true"
+    LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion_with_mosaic_custom_call=true"
+    LIBTPU="$LIBTPU --xla_tpu_overlap_compute_collective_tc=true"
+    ;;
+esac
 export LIBTPU_INIT_ARGS="${LIBTPU_INIT_ARGS:-}$LIBTPU"
