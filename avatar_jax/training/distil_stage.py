@@ -40,7 +40,7 @@ class DistilConfig:
     optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=2000, rate=5e-4, warmup=0.02, decay=0.6))
     model: WindowConfig = field(default_factory=WindowConfig)
     student_steps: int = 4
-    substeps: int = 4
+    substeps: int = 1
     """Steps of the teacher in each of the student's."""
     shift: float = 1.0
     """Of the noise levels, as in sampling."""
@@ -48,9 +48,9 @@ class DistilConfig:
     """Of the teacher at adjacent frames, as in sub-clips: what the student learns to do without."""
     sparse: Guidance = field(default_factory=lambda: Guidance(text=2.5, audio=1.5))
     """Of the teacher at frames further apart, as in blueprints. One student serves both: spacing tells it which."""
-    teacher_steps: int = 6
+    teacher_steps: int = 4
     """Steps of the teacher that the student is measured against."""
-    rank: int = 16
+    rank: int = 8
     """Of the exported change of each matrix: what is written and scored is the teacher and a low-rank change."""
     teacher: str = ""
     """SHA-256 of the teacher's file (filled in by train.py)."""
