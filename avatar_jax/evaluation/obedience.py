@@ -21,6 +21,7 @@ from avatar_jax.evaluation import columns as c
 from avatar_jax.evaluation import making
 from avatar_jax.evaluation.case import Case
 from avatar_jax.media import BadInput
+from avatar_jax.sampling.folder import sha256
 from avatar_jax.weights import ship
 from data_pipeline.synthetic.clip import Clip, make_clip
 
@@ -101,16 +102,25 @@ def without(weights: Path, silenced: str, out: Path) -> Path:
     folder = out / f"without_{silenced.replace('/', '_')}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(weights, folder)
-    params, note = ship.load(weights / "dit.safetensors")
-    flat = flatten_dict(params, sep="/")
-    hit = [name for name in flat if f"/{silenced}/" in name]
-    if not hit:
+    if not silence(folder / "dit.safetensors", silenced):
         raise BadInput(
             f"weights {weights}", f"no {silenced}", "the arm takes it away", "weights of a generator with it"
         )
-    flat |= {name: np.zeros_like(flat[name]) for name in hit}
-    ship.export(unflatten_dict(flat, sep="/"), folder / "dit.safetensors", note)
+    # A student is a change of the generator: without the module in both, and of this generator.
+    if (student := folder / "distil.safetensors").is_file():
+        silence(student, silenced, teacher=sha256(folder / "dit.safetensors"))
     return folder
+
+
+def silence(path: Path, module: str, teacher: str | None = None) -> bool:
+    """Whether the file has such a module; what it has is zero from now on. `teacher`: hash to note in a student's."""
+    params, note = ship.load(path)
+    flat = flatten_dict(params, sep="/")
+    hit = {name: np.zeros_like(x) for name, x in flat.items() if f"/{module}/" in name}
+    if teacher is not None:
+        note["config"]["teacher"] = teacher
+    ship.export(unflatten_dict(flat | hit, sep="/"), path, note)
+    return bool(hit)
 
 
 def row(cases: Sequence[Case], look: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from avatar_jax.evaluation.case import Case, Look, ShotSpan
 from avatar_jax.media import BadInput
 from avatar_jax.metrics.judging import Judged
 from avatar_jax.models.judge import COLUMNS, EMOTIONS, VISEMES
+from avatar_jax.sampling.folder import sha256
 from avatar_jax.weights import ship
 
 T, HALF = 100, 50
@@ -72,7 +73,11 @@ def test_row_counts_and_encloses(case: Case) -> None:
 
 def test_an_arm_silences_one_layer_and_nothing_else(tmp_path: Path) -> None:
     kept, _ = ship.load(ship.SHIPPED / "dit.safetensors")
-    silenced, _ = ship.load(obedience.without(ship.SHIPPED, "cross_attn/o", tmp_path) / "dit.safetensors")
+    folder = obedience.without(ship.SHIPPED, "cross_attn/o", tmp_path)
+    silenced, _ = ship.load(folder / "dit.safetensors")
+    change, note = ship.load(folder / "distil.safetensors")
+    assert note["config"]["teacher"] == sha256(folder / "dit.safetensors")
+    assert not change["dit"]["blocks"]["layers"]["cross_attn"]["o"]["kernel.down"].any()
     for name, x in flatten_dict(kept, sep="/").items():
         there = np.asarray(flatten_dict(silenced, sep="/")[name])
         assert not there.any() if "/cross_attn/o/" in name else np.array_equal(there, x)
