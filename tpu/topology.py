@@ -44,7 +44,6 @@ EARLY = (
     "--xla_enable_async_all_gather=true",
     "--xla_tpu_enable_async_collective_fusion=true",
     "--xla_tpu_enable_async_collective_fusion_fuse_all_gather=true",
-    "--xla_tpu_enable_async_collective_fusion_with_mosaic_custom_call=true",
     "--xla_tpu_overlap_compute_collective_tc=true",
 )
 

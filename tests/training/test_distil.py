@@ -15,7 +15,8 @@ from avatar_jax.training.loop import LoopConfig, first_state
 from avatar_jax.training.window_scores import Making, conditions_of, made, velocity_of
 from tests.training.test_dit_stage import MODEL, STAGE
 
-CONFIG = DistilConfig(model=MODEL, student_steps=2, substeps=4, teacher_steps=8, guidance=Guidance(text=1.0, audio=1.5))
+HEARD = Guidance(text=1.0, audio=1.5)
+CONFIG = DistilConfig(model=MODEL, student_steps=2, substeps=4, teacher_steps=8, guidance=HEARD, sparse=HEARD)
 
 
 def teacher() -> dict:

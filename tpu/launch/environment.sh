@@ -27,7 +27,6 @@ case "${TPU_ACCELERATOR_TYPE:-}" in
     LIBTPU="$LIBTPU --xla_tpu_enable_async_all_to_all=true --xla_tpu_force_async_all_to_all=true"
     LIBTPU="$LIBTPU --xla_enable_async_all_gather=true --xla_tpu_enable_async_collective_fusion=true"
     LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion_fuse_all_gather=true"
-    LIBTPU="$LIBTPU --xla_tpu_enable_async_collective_fusion_with_mosaic_custom_call=true"
     LIBTPU="$LIBTPU --xla_tpu_overlap_compute_collective_tc=true"
     ;;
 esac
