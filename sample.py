@@ -7,8 +7,9 @@
 
 DIR gets video.mp4, storyline.json (with .md and .png to read), blueprint.mp4, keyframes.png, keyframes/, segments/,
 report.json, manifest.json.
-Overrides name values of the config's `sample`, as in --segment.solver.steps=8. Exit status: 0; 2 for bad input; 1 where
-a video could not be made; 130 if interrupted (the same command goes on). Compiled programs are kept in
+Overrides name values of the config's `sample`, as in --size=768; steps and guidance are the shipped student's own, so
+--segment.solver.steps=8 wants --student=false beside it. Exit status: 0; 2 for bad input; 1 where a video could not be
+made; 130 if interrupted (the same command goes on). Compiled programs are kept in
 ~/.cache/avatar_jax/jax, or in $JAX_COMPILATION_CACHE_DIR.
 """
 

@@ -44,7 +44,7 @@ class Embedded:
     distil: DistilConfig = field(default_factory=DistilConfig)
     """Trained where --stage distil asks for it: a student of `dit` in a few steps."""
     sample: SampleConfig = field(default_factory=SampleConfig)
-    """Of the cascade; sample.py takes overrides relative to it, as in --segment.solver.steps=8."""
+    """Of the cascade; sample.py takes overrides relative to it, as in --size=768."""
 
 
 CONFIG = Embedded()

@@ -2,7 +2,7 @@
 
     python -m avatar_jax.evaluation embedded [--cases 16] [--seconds 4] [--flite 4] [--by language ...] [--json]
         [--camera static] [--sheets] [--out DIR] [--weights DIR] [--judge FILE]
-        [--dotted.override=value]          passed on to sample.py, as in --segment.solver.guidance.audio=1.5
+        [--dotted.override=value]          passed on to sample.py, as in --student=false --segment.solver.steps=8
     python -m avatar_jax.evaluation joins [--cases 12] [--seconds 4] [--fresh] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation obedience [--cases 12] [--seconds 6] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation gate [--cases 20] [--seconds 10] [--calibrate] [--json] [--out DIR] [--weights DIR]

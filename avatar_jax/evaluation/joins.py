@@ -31,6 +31,7 @@ from avatar_jax.models.judge import FRAME
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.folder import hash_of, read_arrays, sha256, write_arrays
 from avatar_jax.sampling.joins import INSERTIONS, JOINS
+from avatar_jax.sampling.student import check_walk
 from avatar_jax.sampling.work import Models
 from avatar_jax.weights import ship
 from data_pipeline.synthetic.clip import Clip
@@ -165,8 +166,10 @@ def run(config: JoinsConfig) -> dict[str, Any]:
     compilation.keep_programs()
     judge = config.judge or config.weights / "judge.safetensors"
     eyes, mesh = making.Eyes.open(judge), make_mesh("")
-    models: Models = sample.load_models(config.weights, mesh)
-    default = configs.override(replace(SampleConfig(), size=FRAME), config.overrides)
+    usual = replace(SampleConfig(), size=FRAME)
+    default = configs.override(usual, config.overrides)
+    models: Models = sample.load_models(config.weights, mesh, default.student)
+    check_walk(default, usual, models.student_steps)
     rows = ways(default)
     different = {way.key: way for way in rows}
     cases: dict[str, list[Case]] = {key: [] for key in different}

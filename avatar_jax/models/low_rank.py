@@ -16,6 +16,7 @@ DOWN, UP = ".down", ".up"
 
 
 def flat(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Leaves by their '/'-joined names."""
     return {str(path): np.asarray(x) for path, x in flatten_dict(dict(params), sep="/").items()}
 
 

@@ -1,7 +1,5 @@
 """A portrait in which something hides the mouth: it is animated all the same, and the user is told."""
 
-from dataclasses import replace
-
 from avatar_jax.metrics.reading import read_frames
 from avatar_jax.models.reader import Reader
 from avatar_jax.sampling.request import Prepared
@@ -14,8 +12,5 @@ WARNING = "something hides the mouth in the portrait; it is drawn over that as s
 
 def covered(prepared: Prepared, reader: Reader, params: dict) -> Prepared:
     """With a warning for the user where the gate's reader sees a hidden mouth."""
-    framing = prepared.framing
-    if read_frames(reader, params, [framing.portrait]).of("occlude")[0] < COVERED:
-        return prepared
-    warning = "; ".join(filter(None, (framing.warning, WARNING)))
-    return replace(prepared, framing=replace(framing, warning=warning))
+    hidden = read_frames(reader, params, [prepared.framing.portrait]).of("occlude")[0]
+    return prepared.warned(WARNING) if hidden >= COVERED else prepared

@@ -8,7 +8,7 @@ neck stretch instead of tearing. The lower lip and the jaw sink below the line b
 Coordinates are in picture widths. A photograph raises no hand.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -52,11 +52,7 @@ def is_photograph(portrait: UInt8[np.ndarray, "S S 3"]) -> bool:
 
 def noted(prepared: Prepared) -> Prepared:
     """With a warning for the user where the portrait is a photograph."""
-    framing = prepared.framing
-    if not is_photograph(framing.portrait):
-        return prepared
-    warning = "; ".join(filter(None, (framing.warning, WARNING)))
-    return replace(prepared, framing=replace(framing, warning=warning))
+    return prepared.warned(WARNING) if is_photograph(prepared.framing.portrait) else prepared
 
 
 class Material(NamedTuple):

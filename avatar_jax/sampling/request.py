@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -61,6 +61,11 @@ class Prepared:
     recording: Recording
     storyline: Storyline
     timeline: Timeline
+
+    def warned(self, warning: str) -> "Prepared":
+        """With a further warning about the portrait."""
+        both = "; ".join(filter(None, (self.framing.warning, warning)))
+        return replace(self, framing=replace(self.framing, warning=both))
 
 
 def parse_fps(text: str) -> Fraction:
