@@ -186,7 +186,7 @@ def seam_ratio(cases: Sequence[Case], look: str) -> float:
 
 def identity_drift(cases: Sequence[Case], look: str) -> float:
     """Slope of the likeness (cosine) to the portrait, per 10 seconds."""
-    return mean([quality.drift((c.looks[look].judged.identity @ c.portrait_D)[:, None], c.fps) for c in cases])
+    return mean([quality.loss(c.looks[look].judged.identity @ c.portrait_D, c.fps) for c in cases])
 
 
 def color_drift(cases: Sequence[Case], look: str) -> float:

@@ -41,6 +41,16 @@ def drift(track_TC: np.ndarray, fps: float) -> float:
     return float(10 * np.abs(np.polyfit(seconds, track_TC.astype(np.float64), 1)[0]).max())
 
 
+def loss(track_T: np.ndarray, fps: float) -> float:
+    """What a score loses per 10 seconds: the slope of the straight line through it, downwards; below 0 where it gains.
+
+    Unlike `drift` it keeps the sign, so that the ups and downs of single videos cancel in a mean over many.
+    """
+    if len(track_T) < 2:
+        return 0.0
+    return float(-10 * np.polyfit(np.arange(len(track_T)) / fps, track_T.astype(np.float64), 1)[0])
+
+
 def color_drift(frames_THW3: np.ndarray, fps: float) -> float:
     """Drift of the mean colour in levels of 255 per 10 seconds, largest channel."""
     return drift(frames_THW3.reshape(len(frames_THW3), -1, 3).astype(np.float32).mean(axis=1), fps)

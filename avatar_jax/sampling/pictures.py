@@ -15,6 +15,7 @@ from avatar_jax.metrics.reading import Readings, read_frames
 from avatar_jax.models.avatar_codec import AvatarCodec, FaceFields, unpack
 from avatar_jax.models.portrait_layers import SIZE, PortraitLayers
 from avatar_jax.models.reader import Reader
+from avatar_jax.sampling.ahead import ahead
 from avatar_jax.sampling.compositor import Compositor
 from avatar_jax.sampling.photograph import PhotoCompositor, study
 from avatar_jax.sampling.photograph_twin import load_twin
@@ -84,13 +85,17 @@ class Pictures:
 
     def composed(self, latents: Iterable[np.ndarray], compositor: Compositor | PhotoCompositor) -> Iterator[np.ndarray]:
         """Frames of the latents' decoded fields."""
-        small, stream = self.compositors[SIZE].layers, iter(latents)
         with ThreadPoolExecutor(THREADS) as pool:
-            while chunk := list(islice(stream, CHUNK)):
-                batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk))).astype(np.float32)
-                fields, pose = _decode(self.codec, self.codec_params, batch, self.seen, small)
-                rows = [np.asarray(x)[: len(chunk)] for x in (*fields, pose)]
+            for rows in ahead(self.fields(latents), 1):
                 yield from pool.map(compositor.frame, *rows)
+
+    def fields(self, latents: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """Face paint, mask, shift and pose of up to CHUNK frames at a time."""
+        small, stream = self.compositors[SIZE].layers, iter(latents)
+        while chunk := list(islice(stream, CHUNK)):
+            batch = np.stack(chunk + [chunk[-1]] * (CHUNK - len(chunk))).astype(np.float32)
+            fields, pose = _decode(self.codec, self.codec_params, batch, self.seen, small)
+            yield [np.asarray(x)[: len(chunk)] for x in (*fields, pose)]
 
     def read(self, frames: Iterable[np.ndarray]) -> Readings:
         """The gate reader's view of these frames, which are of one size."""

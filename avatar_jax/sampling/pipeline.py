@@ -7,6 +7,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from avatar_jax.director.sheet import write_sheet
+from avatar_jax.sampling.ahead import ahead
 from avatar_jax.sampling.clips import gate_report, mouth_follows, sub_clips
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.covered import covered
@@ -29,6 +30,9 @@ from avatar_jax.sampling.request import Inputs, Prepared, Request, decode, prepa
 from avatar_jax.sampling.seams import part_of, repair_seams
 from avatar_jax.sampling.segments import Segment, assemble, plan_segments
 from avatar_jax.sampling.work import Models, Work, begin
+
+AHEAD = 16
+"""Frames that may wait for the encoder."""
 
 
 def fingerprint_of(request: Request, prepared: Prepared, models: Models, config: SampleConfig) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def generate(
             ratio = timeline.model_fps / timeline.fps
             stream = work.camera.along(stream, ratio)
             alive = FrameWatch([part_of(i * ratio, segments, config.seams.width) for i in range(timeline.frames)])
-            frames = alive.through(work.pictures.decode(stream))
+            frames = alive.through(ahead(work.pictures.decode(stream), AHEAD))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
 
     seconds = float(timeline.seconds)

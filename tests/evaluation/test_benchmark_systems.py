@@ -1,5 +1,7 @@
 """The systems that are compared: cheap ones by their frames and sound; all of them behind `slow`."""
 
+import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from avatar_jax.evaluation.benchmark import edition, systems
 from avatar_jax.evaluation.benchmark.manifest import SetCase
+from avatar_jax.evaluation.benchmark.sharing import keep_to, make_together
 from avatar_jax.evaluation.benchmark.systems import Studio
 from avatar_jax.media import BadInput, load_audio, read_frames, write_video
 
@@ -71,12 +74,41 @@ def test_other_sound_of_the_same_length(tmp_path: Path) -> None:
         systems.make_systems(Studio(tmp_path, tmp_path / "out", [case("one", "short.wav")]), ["shuffled"])
 
 
+def test_parts_are_all_cases_once_and_processes_make_them(tmp_path: Path) -> None:
+    """Two processes make a half each; what they leave, because a truth is not there, is told here."""
+    edition.write_sound(tmp_path / "a.wav", np.zeros(8000), 8000)
+    write_video(tmp_path / "truth.mp4", [np.full((64, 64, 3), 99, np.uint8)] * 5, 25)
+    cases = [case(name, "a.wav", "truth.mp4") for name in "abc"]
+    studio = Studio(tmp_path, tmp_path / "out", cases)
+    halves = [[one.case for one in replace(studio, part=(k, 2)).missing("truth")] for k in range(2)]
+    assert halves == [["a", "c"], ["b"]]
+    assert not make_together(studio, ["truth", "shifted_late"], 1)[3:]
+    assert not studio.missing("truth") and [f.case for f in studio.failures] == ["a", "b", "c"]
+    other = Studio(tmp_path, tmp_path / "other", [*cases, case("d", "a.wav")])
+    with pytest.raises(BadInput, match="truth"):
+        make_together(other, ["truth"], 2)
+    assert [one.case for one in other.missing("truth")] == ["d"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot bind a process to cores")
+def test_a_part_keeps_to_its_share_of_the_cores() -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        keep_to(0, 2)
+        assert os.sched_getaffinity(0) == set(sorted(cores)[::2])
+        keep_to(5, 9)
+        assert os.sched_getaffinity(0) == set(sorted(cores)[::2])
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 @pytest.mark.slow
 def test_every_system_on_two_cases(tmp_path: Path) -> None:
-    """Every system gives a video of every case, as long as the sound; a second call makes nothing."""
+    """Every system gives a video of every case, made by two processes and as long as the sound; a second call makes
+    nothing."""
     cases = edition.build(edition.EditionConfig(tmp_path / "set", 2, 1.6, workers=1))
     studio = Studio(tmp_path / "set", tmp_path / "out", cases, overrides=("--size=256",))
-    assert not systems.make_systems(studio, systems.named(""))
+    assert not make_together(studio, systems.named(""), 2)
     videos = {name: [studio.video(name, one) for one in cases] for name in systems.SYSTEMS}
     for name, paths in videos.items():
         for path in paths:

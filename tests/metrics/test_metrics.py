@@ -72,3 +72,6 @@ def test_unsteadiness_ignores_even_motion() -> None:
 def test_drift_is_the_steepest_slope_without_its_sign() -> None:
     line = np.arange(25)[:, None] * np.array([[0.1, -0.4]])
     assert quality.drift(line, 25) == pytest.approx(100)
+    assert quality.drift(-line, 25) == pytest.approx(100)
+    assert quality.loss(line[:, 1], 25) == pytest.approx(100) and quality.loss(line[:, 0], 25) == pytest.approx(-25)
+    assert quality.loss(line[:1, 0], 25) == 0

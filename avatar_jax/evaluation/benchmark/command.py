@@ -3,7 +3,7 @@
     benchmark compose FOLDER --out SET [--cases 375]    a frozen set from licensed portraits, recordings and prompts
     benchmark check SET                                 are its files those that were frozen? and its quotas
     benchmark edition --out SET [--cases 375] [--seconds S] [--camera static] [--workers N]    the embedded edition
-    benchmark systems --set SET --out DIR [--only truth,ours,still,shuffled,shifted,one_pass,chained] [--cases N]
+    benchmark systems --set SET --out DIR [--only truth,ours,still,shuffled,shifted,one_pass,chained] [--workers N]
     benchmark rank --set SET --systems DIR --out OUT [--workers N] [--json]
     benchmark drift --out OUT [--seconds 120] [--cases 4] [--json]
     benchmark all --out DIR [--seconds 10] [--cases 375] [--json]        edition, ours and scores in one go
@@ -63,6 +63,7 @@ def add(subparsers: Any) -> None:
     one.add_argument("--only", default="", help="names with commas between them; default: all")
     one.add_argument("--cases", type=int, help="the first so many cases of the set")
     one.add_argument("--weights", type=Path, help="folder of exported networks; default: the shipped ones")
+    workers(one)
 
     one = part("rank", "score systems and check how they rank", rank)
     one.add_argument("--set", type=Path, required=True)
@@ -136,7 +137,7 @@ def edition(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
 def systems(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     check_plain(args)
     began = time.monotonic()
-    failed = made_systems(args.set, args.out, read_set(args.set)[: args.cases], args.only, args.weights, overrides)
+    failed = made_systems(args, overrides, args.set, args.out, read_set(args.set)[: args.cases], args.only)
     print(f"{args.out}: made in {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 
@@ -160,7 +161,7 @@ def drift(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     from avatar_jax.evaluation.benchmark import drifting
 
     cases = built(args.out / "set", args.cases, args.seconds, True, args.workers)
-    failed = made_systems(args.out / "set", args.out / "systems", cases, "truth,ours", args.weights, overrides)
+    failed = made_systems(args, overrides, args.out / "set", args.out / "systems", cases, "truth,ours")
     found = drifting.slopes(scored(args.out / "set", args.out / "systems", args.out / "scores", args.workers))
     print(drifting.as_text(found))
     if args.json:
@@ -182,7 +183,7 @@ def everything(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
 
     home, videos = args.out / "set", args.out / "systems"
     cases = timed("edition", lambda: built(home, args.cases, args.seconds, False, args.workers))
-    failed = timed("ours", lambda: made_systems(home, videos, cases, "truth,ours", args.weights, overrides))
+    failed = timed("ours", lambda: made_systems(args, overrides, home, videos, cases, "truth,ours"))
     scores = timed("scores", lambda: scored(home, videos, args.out / "scores", args.workers))
     print(ranking.table(scores))
     length = sum(case.seconds for case in cases)
@@ -207,15 +208,16 @@ def built(out: Path, cases: int, seconds: float | None, still: bool, workers: in
 
 
 def made_systems(
-    home: Path, out: Path, cases: Sequence[SetCase], only: str, weights: Path | None, overrides: tuple[str, ...]
+    args: argparse.Namespace, overrides: tuple[str, ...], home: Path, out: Path, cases: Sequence[SetCase], only: str
 ) -> list[Any]:
     """Make systems; what could not be made is told on stderr and returned."""
-    from avatar_jax.evaluation.benchmark.systems import Studio, make_systems, named
+    from avatar_jax.evaluation.benchmark.sharing import make_together
+    from avatar_jax.evaluation.benchmark.systems import Studio, named
 
     names = named(only)
     if not only and not any(case.truth for case in cases):
         names.remove("truth")
-    failed = make_systems(Studio(home, out, cases, weights, overrides), names)
+    failed = make_together(Studio(home, out, cases, args.weights, overrides), names, args.workers)
     for one in failed:
         print(f"{one.system}, {one.case}: {one.reason}", file=sys.stderr)
     return failed

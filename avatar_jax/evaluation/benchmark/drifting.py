@@ -1,7 +1,8 @@
 """Does ours drift? Slopes of likeness and colour over long videos against the slopes that the truth itself has.
 
 A slope read from a video is never zero: heads turn, moods change, and the reader errs. The truth, which cannot drift,
-has slopes too; what they scatter is the noise against which ours has to be seen. Slopes are without their sign.
+has slopes too; what they scatter is the noise against which ours has to be seen. Likeness: what is lost, with its sign,
+so that ups and downs cancel over the cases; colour: without its sign, since every channel may go either way.
 """
 
 from collections.abc import Sequence

@@ -5,18 +5,18 @@ cascade on the next case's sound, under the case's own · shifted_late, shifted_
 late, or early · one_pass, chained: the same networks without the cascade (`sampling.uncascaded`).
 
 What the cascade leaves beside its videos is in `OUT/.work/SYSTEM/CASE`. Videos that are there are not made again; any
-number of processes may work on one folder.
+number of processes may work on one folder (`sharing` starts some).
 """
 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -42,6 +42,7 @@ FPS = 25
 SHIFT = 3
 """Frames by which pictures are moved against their sound: 120 ms."""
 
+T = TypeVar("T")
 Generate = Callable[[Request], dict[str, Any]]
 
 
@@ -57,13 +58,14 @@ class Failure:
 @dataclass(frozen=True)
 class Studio:
     """What all systems share; `weights` is a folder of exported networks, None the shipped ones; `overrides` are those
-    of sample.py."""
+    of sample.py. Of `cases`, every `part[1]`-th from number `part[0]` on gets its videos here."""
 
     set_folder: Path
     out: Path
     cases: Sequence[SetCase]
     weights: Path | None = None
     overrides: tuple[str, ...] = ()
+    part: tuple[int, int] = (0, 1)
     failures: list[Failure] = field(default_factory=list)
 
     @cached_property
@@ -106,8 +108,20 @@ class Studio:
             fps=str(FPS),
         )
 
+    def lacks(self, system: str, case: SetCase) -> bool:
+        return not self.video(system, case).is_file()
+
     def missing(self, system: str) -> list[SetCase]:
-        return [case for case in self.cases if not self.video(system, case).is_file()]
+        """Of this part."""
+        first, parts = self.part
+        return [case for case in self.cases[first::parts] if self.lacks(system, case)]
+
+    def film(self, system: str, case: SetCase, frames: Iterable[np.ndarray], count: int | None = None) -> None:
+        """Write a video with the case's own sound; another process may be writing the same."""
+        path = self.work(system) / f"{case.case}.{os.getpid()}.mp4"
+        write_video(path, frames, FPS, count, self.audio(case))
+        put(path, self.video(system, case))
+        path.unlink()
 
 
 def truth(studio: Studio, system: str) -> None:
@@ -145,7 +159,7 @@ def shuffled(studio: Studio, system: str) -> None:
 
     make = partial(generate, models=studio.models, config=studio.config, mesh=studio.mesh, quiet=True)
     for case, made in cascaded(studio, system, make, other):
-        write_video(studio.video(system, case), read_frames(made), FPS, audio=studio.audio(case))
+        studio.film(system, case, read_frames(made))
 
 
 def still(studio: Studio, system: str) -> None:
@@ -157,7 +171,7 @@ def still(studio: Studio, system: str) -> None:
         side = studio.config.size
         frame = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
         count = frame_count(inputs.recording.samples, inputs.recording.sample_rate, FPS)
-        write_video(studio.video(system, case), repeat(frame, count), FPS, count, studio.audio(case))
+        studio.film(system, case, repeat(frame, count), count)
 
 
 def shifted(studio: Studio, system: str, by: int) -> None:
@@ -167,7 +181,7 @@ def shifted(studio: Studio, system: str, by: int) -> None:
         if not source.is_file():
             studio.failures.append(Failure(system, case.case, "ours is missing; name `ours` in --only before it"))
             continue
-        write_video(studio.video(system, case), moved(read_frames(source), by), FPS, audio=studio.audio(case))
+        studio.film(system, case, moved(read_frames(source), by))
 
 
 Make = Callable[[Studio, str], None]
@@ -207,16 +221,20 @@ def make_systems(studio: Studio, names: Sequence[str]) -> list[Failure]:
 def cascaded(
     studio: Studio, system: str, make: Generate, audio: Callable[[SetCase], Path]
 ) -> Iterator[tuple[SetCase, Path]]:
-    """(case, video) of every missing case as it is made, all in one process, so that programs compile once."""
-    todo = {case.case: case for case in studio.missing(system)}
+    """(case, video) of every missing case of this part as it is made, whoever makes it: a process that is through with
+    its own part helps the others."""
+    mine = {case.case: case for case in studio.missing(system)}
     jobs = [
         Job(number, case.case, studio.request(system, case, audio(case)))
-        for number, case in enumerate(todo.values(), 1)
+        for number, case in enumerate(studio.cases, 1)
+        if studio.lacks(system, case)
     ]
     settings = {"config": asdict(studio.config), "weights": studio.models.hashes, "system": system}
-    results = run_jobs(jobs, studio.work(system), make, settings=settings)
-    for result in tqdm(results, system, total=len(jobs), disable=not sys.stderr.isatty()):
-        case = todo[result["name"]]
+    results = run_jobs(sorted(jobs, key=lambda job: job.name not in mine), studio.work(system), make, settings=settings)
+    for result in shown(results, studio, system, len(jobs)):
+        case = mine.get(result["name"])
+        if case is None:
+            continue
         if result["status"] == "done":
             yield case, studio.work(system) / case.case / "video.mp4"
         else:
@@ -224,7 +242,13 @@ def cascaded(
 
 
 def progress(studio: Studio, system: str) -> Iterator[SetCase]:
-    return iter(tqdm(studio.missing(system), system, disable=not sys.stderr.isatty()))
+    missing = studio.missing(system)
+    return (case for case in shown(missing, studio, system, len(missing)) if studio.lacks(system, case))
+
+
+def shown(items: Iterable[T], studio: Studio, system: str, total: int) -> Iterable[T]:
+    """The same, with a progress bar: one line a process."""
+    return tqdm(items, system, total=total, position=studio.part[0], disable=not sys.stderr.isatty())
 
 
 def moved(frames: Iterator[np.ndarray], by: int) -> Iterator[np.ndarray]:
@@ -252,7 +276,7 @@ def publish(studio: Studio, system: str, case: SetCase, made: Path) -> None:
 
 def put(source: Path, target: Path) -> None:
     """The same file under another name, without a copy where the file system can."""
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)

@@ -66,11 +66,11 @@ PICTURE = (
     ),
     Measure("identity_low", "cosine", "higher", "5 % of frames are less like the portrait than this", "this project"),
     Measure(
-        "identity_drift_per_10s", "cosine", "lower", "slope of the line through the likeness, without its sign",
+        "identity_drift_per_10s", "cosine", "lower", "what the likeness loses: the slope of the line through it",
         "this project", (0.2, 0.0),
     ),
     Measure(
-        "color_drift_per_10s", "levels of 255", "lower", "the same of the mean colour, steepest channel",
+        "color_drift_per_10s", "levels of 255", "lower", "slope of the mean colour, steepest channel, without its sign",
         "this project", (20.0, 0.0),
     ),
     Measure(

@@ -157,7 +157,7 @@ def picture(read: Read) -> Numbers:
     return {
         "identity": float(read.likeness.mean()) if len(read.likeness) else NAN,
         "identity_low": float(np.quantile(read.likeness, 0.05)) if len(read.likeness) else NAN,
-        "identity_drift_per_10s": quality.drift(read.likeness[:, None], read.likeness_fps),
+        "identity_drift_per_10s": quality.loss(read.likeness, read.likeness_fps),
         "color_drift_per_10s": quality.drift(read.look.colour_T3, read.fps),
         "sharpness": mean,
         "sharpness_to_portrait": mean / own if own > 0 else NAN,
