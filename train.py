@@ -3,7 +3,7 @@
     python train.py --config configs/embedded.py --out runs/embedded [--stage NAME] [--steps N]
         [--init DIR|shipped] [--mesh data=2] [--dotted.override=value]
     python train.py --config configs/embedded.py --out runs/embedded --stage codec --export [FOLDER]
-    python train.py --ablate embedded --out runs/ablations      the arms of configs/ablations/embedded.py
+    python train.py --ablate embedded --out runs/ablations [--seeds 0]      the arms of configs/ablations/embedded.py
     python train.py ... --coordinator HOST:PORT --processes N --process I      one run over N processes
 
 OUT/NAME holds a stage's checkpoints, metrics.jsonl, events/ for TensorBoard, config.json and result.json (scores, and
@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,7 @@ def parser() -> Parser:
     p.add_argument("--out", required=True, type=Path, help="folder of the run; an existing one is continued")
     p.add_argument("--stage", choices=list(STAGES), help="train this one alone")
     p.add_argument("--steps", type=int, help="instead of the configured number")
+    p.add_argument("--seeds", help="of --ablate: only these, for example 0,1; processes with others may share --out")
     p.add_argument("--init", help="start from these weights: a folder of NAME.safetensors, such a file, or 'shipped'")
     p.add_argument("--mesh", default="", help="for example data=2; on CPU this many host devices are made")
     p.add_argument("--export", nargs="?", const="", metavar="FOLDER", help="write weights only, do not train")
@@ -90,8 +92,13 @@ def run(arguments: list[str] | None) -> None:
     options = list(p._option_string_actions)
     if args.steps is not None and args.steps < 1:
         raise BadInput("wrong --steps", args.steps, "one step or more", "--steps 100")
+    if args.seeds is not None and not args.ablate:
+        raise BadInput(
+            "wrong --seeds", args.seeds, "it belongs to --ablate", "a config's seeds are --loop.seed and others"
+        )
     if args.ablate:
         study = configs.load(ablation.path_of(args.ablate))
+        seeds_of(study, args.seeds)
         # A mistake in any arm is told before the first one is trained.
         arms = {arm.name: arm_config(study, arm, 0, args, rest, options) for arm in study.arms}
         config, names = next(iter(arms.values())), [study.stage]
@@ -232,6 +239,18 @@ def arm_config(
     return config if args.steps is None else with_steps(config, [study.stage], args.steps)
 
 
+def seeds_of(study: ablation.Ablation, asked: str | None) -> Sequence[int]:
+    """Those of `--seeds`, else the set's."""
+    if asked is None:
+        return study.seeds
+    known = {str(seed): seed for seed in study.seeds}
+    if unknown := [seed for seed in asked.split(",") if seed not in known]:
+        raise BadInput(
+            "wrong --seeds", unknown[0], f"seeds of this set are {', '.join(known)}", f"--seeds {next(iter(known))}"
+        )
+    return [known[seed] for seed in asked.split(",")]
+
+
 def ablate(
     study: ablation.Ablation, args: argparse.Namespace, rest: list[str], known: list[str], mesh: jax.sharding.Mesh
 ) -> None:
@@ -255,7 +274,7 @@ def ablate(
         more = {"scores": scores, "fresh_arrays": len(new), "scratch": arm.scratch, "scored_like": arm.scored_like}
         return {"steps": int(state.step), "git": git_revision()} | took | more
 
-    for row in ablation.run_all(study, args.out, run_arm, distributed.first()):
+    for row in ablation.run_all(study, args.out, run_arm, seeds_of(study, args.seeds), distributed.first()):
         shown = ", ".join(f"{name} {row['scores'].get(name, float('nan')):.4g}" for name in study.columns)
         print(f"{row['arm']}, seed {row['seed']}: {shown}")
     print(f"{args.out / 'table.md'}")

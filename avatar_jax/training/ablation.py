@@ -2,11 +2,12 @@
 
 A set is a file of configs/ablations that sets CONFIG to an `Ablation`. `python train.py --ablate NAME --out DIR` runs
 it and may be interrupted: arms whose row is in DIR/rows.jsonl are done, the one at hand goes on from its checkpoint.
-DIR/table.md and DIR/plot.png are made anew after every row.
+DIR/table.md and DIR/plot.png are made anew after every row. Processes with different `--seeds` may share DIR.
 """
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,9 @@ def path_of(name: str, folder: Path = Path("configs/ablations")) -> Path:
 
 
 def run_all(
-    ablation: Ablation, out: Path, run_arm: Callable[[Arm, int, Path], Row], write: bool = True
+    ablation: Ablation, out: Path, run_arm: Callable[[Arm, int, Path], Row], seeds: Sequence[int], write: bool = True
 ) -> Iterator[Row]:
-    """Every arm with every seed that has no row yet; the rows as they are made.
+    """Every arm with every one of `seeds` that has no row yet; the rows as they are made.
 
     Args:
         run_arm: (arm, seed, folder) -> its row.
@@ -87,7 +88,7 @@ def run_all(
     """
     out.mkdir(parents=True, exist_ok=True)
     done = {(row["arm"], row["seed"]) for row in read_rows(out)}
-    for seed in ablation.seeds:
+    for seed in seeds:
         for arm in ablation.arms:
             if (arm.name, seed) in done:
                 continue
@@ -115,10 +116,13 @@ def read_rows(out: Path) -> list[Row]:
 
 
 def add_row(out: Path, row: Row) -> None:
-    rows = [*read_rows(out), row]
-    temporary = out / ".rows.jsonl.part"
-    temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
-    temporary.replace(out / "rows.jsonl")
+    """At the end, in one write; a line that a killed process left half written is closed first."""
+    path = out / "rows.jsonl"
+    torn = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("ab") as file:
+        file.write((b"\n" if torn else b"") + json.dumps(row).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def grown(fresh: Mapping[str, Any], start: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -134,7 +138,9 @@ def fits(old: Any, new: Any) -> bool:
 def report(ablation: Ablation, out: Path) -> None:
     """table.md and plot.png of the rows that there are."""
     rows = read_rows(out)
-    (out / "table.md").write_text(table(ablation, rows))
+    temporary = out / f".table.md.{os.getpid()}.part"
+    temporary.write_text(table(ablation, rows))
+    temporary.replace(out / "table.md")
     plot(ablation, rows, out / "plot.png")
 
 
@@ -183,6 +189,6 @@ def plot(ablation: Ablation, rows: Sequence[Row], path: Path) -> None:
         axis.set_xlabel(column)
         axis.grid(alpha=0.3)
     axes[0].invert_yaxis()
-    temporary = path.with_name(f".{path.name}.part.png")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
     figure.savefig(temporary, dpi=120)
     temporary.replace(path)

@@ -81,6 +81,26 @@ def test_a_set_of_arms_makes_rows_a_table_and_a_plot_and_goes_on(
     assert train.main(command) == 0 and "seed" not in capsys.readouterr().out, "everything was done"
 
 
+def test_seeds_apart_in_one_folder(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    """What two processes with a seed each leave, one of them killed within a line; nobody's rows are lost."""
+    command = ["--ablate", "tiny", "--steps", "2", "--out"]
+    assert train.main([*command, "whole"]) == 0
+    assert train.main([*command, "apart", "--seeds", "1"]) == 0
+    rows = folder / "apart" / "rows.jsonl"
+    assert {row["seed"] for row in ablation.read_rows(folder / "apart")} == {1}
+    rows.write_bytes(rows.read_bytes()[:-20])
+    assert train.main([*command, "apart", "--seeds", "0"]) == 0 and train.main([*command, "apart"]) == 0
+    scores = [
+        {(row["arm"], row["seed"]): row["scores"] for row in ablation.read_rows(folder / name)}
+        for name in ("whole", "apart")
+    ]
+    assert scores[0] == scores[1] and len(scores[0]) == 10
+    assert (folder / "apart" / "table.md").read_text().count("| 2 |") == 5
+    capsys.readouterr()
+    assert train.main([*command, "apart", "--seeds", "1,7"]) == 2 and "wrong --seeds" in capsys.readouterr().err
+    assert train.main(["--config", str(TOY), "--out", "x", "--seeds", "1"]) == 2
+
+
 def test_mistakes_are_told_before_anything_is_trained(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert train.main(["--ablate", "tyni", "--out", "out"]) == 2
     assert "did you mean tiny?" in capsys.readouterr().err
