@@ -81,8 +81,8 @@ SYNC_LIMIT = 0.01
 
 
 def drift_claims(least: float = LONG_S) -> tuple[Claim, ...]:
-    """Truth before ours before chained on likeness. Of colour none may be worse: how a chain of frames changes colours is
-    a matter of the decoder, and one that paints with the portrait's own pixels keeps them."""
+    """Truth before ours before chained on likeness. Of colour none may be worse: how a chain of frames changes colours
+    is a matter of the decoder, and one that paints with the portrait's own pixels keeps them."""
     return tuple(
         Claim(f"{better} drifts {how} than {worse} ({what})", better, worse, slope, True, limit, least)
         for better, worse, what, slope, how, limit in (
