@@ -90,7 +90,7 @@ class PortraitLayersNet(nn.Module):
         x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
         x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
         out = depth_to_space(nn.Dense(BLOCK * BLOCK * (len(FRONT_TO_BACK) + 3 * len(PAINTED)))(x64), BLOCK)
-        hand = HandPicture(c.hand, name="hand")(jnp.concatenate([whole, palette(portrait)], axis=-1))
+        hand = HandPicture(c.hand, name="hand")(jnp.concatenate([whole, palette(portrait)], axis=-1), x32, portrait)
         return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), hand)
 
 
@@ -113,18 +113,39 @@ def palette(portrait: Float[Array, "B S S 3"]) -> Float[Array, "B 24"]:
 
 
 class HandPicture(nn.Module):
-    """Features of the whole portrait [B, D] -> its hand: colour in [0, 1], logit of alpha."""
+    """Features of the whole portrait and of its cells, and the portrait -> its hand: colour in [0, 1], logit of alpha.
+
+    A hand has the colour of the skin and its sleeve that of the clothes, so the network names no colours: it points at
+    the cells of the portrait that have them, and draws what is sleeve and how light every pixel is.
+    """
 
     width: int
 
     @nn.compact
-    def __call__(self, whole: Float[Array, "B D"]) -> Float[Array, "B Y X 4"]:
+    def __call__(
+        self, whole: Float[Array, "B D"], cells: Float[Array, "B M M E"], portrait: Float[Array, "B S S 3"]
+    ) -> Float[Array, "B Y X 4"]:
         rows, columns = HAND_ROWS // HAND_BLOCK, HAND_COLUMNS // HAND_BLOCK
         place = self.param("place", nn.initializers.normal(1.0), (rows, columns, self.width))
         gain, offset = jnp.split(nn.Dense(2 * self.width)(whole)[:, None, None], 2, axis=-1)
         x = Residual()(Residual()(place * (1 + gain) + offset))
-        out = depth_to_space(nn.Dense(HAND_BLOCK * HAND_BLOCK * 4)(nn.silu(x)), HAND_BLOCK)
-        return jnp.concatenate([nn.sigmoid(out[..., :3]), out[..., 3:]], axis=-1)
+        light, alpha = jnp.split(depth_to_space(nn.Dense(HAND_BLOCK * HAND_BLOCK * 2)(nn.silu(x)), HAND_BLOCK), 2, -1)
+        light, sleeve = nn.sigmoid(light), nn.sigmoid(self.param("sleeve", nn.initializers.zeros, (*light.shape[1:],)))
+        colour = jnp.zeros(())
+        for share, main in zip((1 - sleeve, sleeve), self.pointed_at(cells, portrait), strict=True):
+            there = share * nn.sigmoid(alpha)
+            usual = (light * there).sum((1, 2), keepdims=True) / (there.sum((1, 2), keepdims=True) + 1e-3)
+            colour += share * main * light / (usual + 1e-3)
+        return jnp.concatenate([jnp.minimum(colour, 1), alpha], axis=-1)
+
+    def pointed_at(self, cells: Array, portrait: Array) -> tuple[Float[Array, "B 1 1 3"], Float[Array, "B 1 1 3"]]:
+        """Colours of skin and clothes in [0, 1]."""
+        batch, side = cells.shape[0], portrait.shape[1] // cells.shape[1]
+        about = nn.silu(nn.Dense(self.width, name="cells")(nn.RMSNorm(name="norm")(cells)))
+        looks = jax.nn.softmax(nn.Dense(2, name="looks")(about).reshape(batch, -1, 2), axis=1)
+        means = space_to_depth((portrait + 1) / 2, side).reshape(batch, -1, side * side, 3).mean(2)
+        skin, clothes = jnp.moveaxis(jnp.einsum("bnk,bnc->bkc", looks, means), 1, 0)
+        return skin[:, None, None], clothes[:, None, None]
 
 
 def _place(cells: int) -> Array:

@@ -47,9 +47,15 @@ def labels(params: Any, groups: Sequence[Group]) -> Any:
     """For every leaf the name of the first group that holds it, or "".
 
     Raises:
-        CannotTrain: a group holds nothing, so its name is a mistake.
+        CannotTrain: a group holds nothing, so its name is a mistake, or it is no pattern.
     """
     unused = {group.name for group in groups}
+    for name in unused - GROUPS.keys():
+        try:
+            re.compile(name)
+        except re.error as error:
+            rule, fix = "a regular expression of whole paths", "without brackets, which mean a list: dit/head/.*"
+            raise CannotTrain("a group that is no pattern", f"{name} ({error})", rule, fix) from error
 
     def label(keys: Any, leaf: Any) -> str:
         del leaf

@@ -50,6 +50,8 @@ def test_a_parameter_is_in_the_group_that_its_name_says(path: str, name: str) ->
 def test_a_group_of_nothing_is_a_mistake() -> None:
     with pytest.raises(CannotTrain, match="did you mean audio"):
         labels({"up": {"kernel": 1}}, [Group("audoi")])
+    with pytest.raises(CannotTrain, match="no pattern"):
+        labels({"up": {"kernel": 1}}, [Group("?!up/.*", 0)])
 
 
 @pytest.mark.parametrize("kind", ["muon", "adamw", "adafactor"])

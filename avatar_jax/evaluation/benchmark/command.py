@@ -25,6 +25,8 @@ from avatar_jax.evaluation.benchmark.manifest import SetCase, faults_of, read_se
 from avatar_jax.media import BadInput
 
 FAULTS_SHOWN = 20
+BY = ("language", "voice", "emotion")
+"""Tags by which reports make tables and bars."""
 
 
 def add(subparsers: Any) -> None:
@@ -224,8 +226,10 @@ def made_systems(
 
 
 def scored(home: Path, videos: Path, out: Path, workers: int) -> list[Any]:
-    """Scores of every system's folder below `videos`, in the order in which they are made."""
+    """Scores of every system's folder below `videos`, in the order in which they are made; tables, plots and the page
+    of `evaluation run` are written beside them."""
     from avatar_jax.evaluation.benchmark.systems import SYSTEMS
+    from avatar_jax.evaluation.scoring.report import write_report
     from avatar_jax.evaluation.scoring.run import score_systems
 
     rule = "a folder with one folder of videos a system, made by `benchmark systems`"
@@ -235,7 +239,11 @@ def scored(home: Path, videos: Path, out: Path, workers: int) -> list[Any]:
     order = [name for name in SYSTEMS if name in there] + sorted(set(there) - set(SYSTEMS))
     if not order:
         raise BadInput(f"--systems {videos}", "no system in it", rule, "make the systems first")
-    return score_systems({name: videos / name for name in order}, home, out, workers)
+    systems = {name: videos / name for name in order}
+    scores = score_systems(systems, home, out, workers)
+    write_report(scores, systems, out, BY, "truth" if "truth" in systems else None)
+    print(f"{out / 'report.html'}")
+    return scores
 
 
 def check_plain(args: argparse.Namespace, overrides: tuple[str, ...] = ()) -> None:
