@@ -11,6 +11,7 @@ that a reader of indexed batches is) and the random key.
 
 import contextlib
 import logging
+import shutil
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +24,13 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from avatar_jax.distributed import first
 from avatar_jax.training.groups import path_of
 from avatar_jax.training.stage import CannotTrain
 from avatar_jax.training.state import TrainState
 
+WHOLE = ("_CHECKPOINT_METADATA", "default/_METADATA")
+"""Files of every finished checkpoint."""
 SCORE = "score"
 """Note of a checkpoint that was measured."""
 
@@ -55,6 +59,14 @@ class NewestAndBest(preservation_policy.PreservationPolicy):
         return [step in keep for step in steps]
 
 
+def clear_remains(where: Path) -> None:
+    """Delete what is left of checkpoints whose own deletion was cut short by a kill: Orbax deletes in place, takes the
+    rest for a checkpoint, and fails to open it."""
+    for path in where.glob("[0-9]*"):
+        if path.is_dir() and not all((path / name).is_file() for name in WHOLE):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Checkpoints:
     """The newest `keep` states below `folder` and the best; a context manager, since Orbax keeps threads."""
 
@@ -68,10 +80,15 @@ class Checkpoints:
             cleanup_tmp_directories=True,
         )
         with self.told():
+            if first():
+                clear_remains(self.where)
             self.manager = ocp.CheckpointManager(
                 self.where, options=options, item_handlers=ocp.StandardCheckpointHandler()
             )
-        self.scores |= {step: float(n[SCORE]) for step in self.manager.all_steps() if SCORE in (n := self.notes(step))}
+        for step in self.manager.all_steps():
+            # What another process is clearing away at this moment has no score.
+            with contextlib.suppress(OSError, ValueError):
+                self.scores |= {step: float(n[SCORE])} if SCORE in (n := self.notes(step)) else {}
 
     def __enter__(self) -> "Checkpoints":
         threading.excepthook = _quiet

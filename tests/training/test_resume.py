@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,23 @@ def test_two_kills_while_checkpoints_are_being_written(tmp_path: Path) -> None:
     whole, straight = uninterrupted(tmp_path / "whole", 60)
     assert same_bits(state, whole) and curve == straight
     assert [number for _, _, examples in curve for number in examples] == list(range(60 * 8))
+
+
+@pytest.mark.parametrize("lost", ["_CHECKPOINT_METADATA", "default"])
+def test_a_kill_while_an_old_checkpoint_was_being_deleted(tmp_path: Path, lost: str) -> None:
+    """What is left of it hinders nobody, and is cleared away."""
+    stage = ToyStage(replace(ToyConfig(), optimiser=OptimConfig(steps=5, rate=0.02)))
+    short = replace(stage, config=replace(stage.config, optimiser=OptimConfig(steps=3, rate=0.02)))
+    loop = LoopConfig(save_seconds=0, keep=3, allow_changes=True)
+    run(short, tmp_path / "toy", make_mesh(), loop)
+    old = tmp_path / "toy" / "checkpoints" / "2"
+    if (old / lost).is_dir():
+        shutil.rmtree(old / lost)
+    else:
+        (old / lost).unlink()
+    with Checkpoints(tmp_path / "toy", 3) as checkpoints:
+        assert checkpoints.step() == 3 and not old.exists()
+    assert int(run(stage, tmp_path / "toy", make_mesh(), loop).step) == 5
 
 
 @pytest.mark.slow
