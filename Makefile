@@ -26,10 +26,10 @@ demo: $(VENV)/.core
 	  --prompt "cheerful and excited, then calm and waves; slowly push in" --out out/demo
 
 test: $(VENV)/.all
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --dist loadgroup
 
 slow: $(VENV)/.all
-	$(PY) -m pytest -n 2 -m slow
+	$(PY) -m pytest -n 2 --dist loadgroup -m slow
 
 lint: $(VENV)/.all
 	$(VENV)/bin/ruff check .
