@@ -95,7 +95,7 @@ class PortraitLayersNet(nn.Module):
 
 
 def palette(portrait: Float[Array, "B S S 3"]) -> Float[Array, "B 24"]:
-    """Colours of skin and clothes: a hand and its sleeve have them. Means of eight patches of face and chest."""
+    """Colours of skin and clothes, by which the hand is shaded: means of eight patches of face and chest, [-1, 1]."""
     side = portrait.shape[1]
 
     def mean(x: float, y: float) -> Array:

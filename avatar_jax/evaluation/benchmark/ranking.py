@@ -73,6 +73,7 @@ class Verdict:
 
 
 OPPOSITE = 0.05
+"""p below which "no worse" is refuted."""
 LONG_S = 60.0
 """Length from which drift is compared."""
 SYNC, IDENTITY, MOTION = COLUMN["sync_corr"], COLUMN["identity"], COLUMN["motion_amount"]

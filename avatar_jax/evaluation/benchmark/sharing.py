@@ -1,7 +1,7 @@
 """Systems made by several processes, each with its share of the processor.
 
-Two processes with a core each make videos almost twice as fast as one process with two cores: much of a video's way
-(warping, hashing, encoding, reading) is one thread's work.
+Two processes with a core each make more videos than one process with two cores (docs/benchmarks.md): much of a video's
+way (warping, hashing, encoding, reading) is one thread's work.
 """
 
 import os
