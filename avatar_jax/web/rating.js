@@ -37,6 +37,8 @@ function whenNamed(show) {
       return first;
     }, show);
   });
+  // Not autofocus: that waits for the first frame, and letters typed before it are lost.
+  byId("name").focus();
 }
 
 // The key of an event that is one of the page's own; keys held down and the browser's shortcuts are not.

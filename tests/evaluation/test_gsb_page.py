@@ -60,6 +60,7 @@ class Person:
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.goto(self.address)
         self.page.keyboard.type(self.name.title())
+        assert self.page.input_value("#name") == self.name.title()
         self.page.keyboard.press("Enter")
         self.at(self.done)
         self.seen()
