@@ -29,9 +29,9 @@ def layers_stage(config: Any, out: Path) -> Stage:
 
 def codec_stage(config: Any, out: Path) -> Stage:
     from avatar_jax.training.codec_stage import CodecStage
-    from data_pipeline.synthetic.faces import face_batch
+    from data_pipeline.synthetic.faces import face_batch, shut_batch
 
-    return CodecStage(config.codec, face_batch)
+    return CodecStage(config.codec, face_batch, shut_batch)
 
 
 def gate_stage(config: Any, out: Path) -> Stage:

@@ -17,6 +17,8 @@ STEADY = ("face_x", "face_y", "log_zoom", "roll", "yaw", "pitch")
 SEAM_REACH, OFFSET_REACH = 2, 5
 TRIM_S, SHORTEST_S = 0.25, 0.8
 """Seconds left out at either end of a shot, where it hands over; least length of what remains."""
+LID_SHUT = 0.5
+"""Reading of a blink from which the eyes count as closed."""
 FELT = 0.5
 """Least intensity of emotions that are scored: weaker ones look like each other, also to people."""
 NAN = float("nan")
@@ -201,6 +203,12 @@ def silence_mouth_motion(cases: Sequence[Case], look: str) -> float:
         for first, stop in sync.runs(c.silent_T):
             moved += list(np.abs(np.diff(c.looks[look].judged.of("open")[first:stop])))
     return mean(moved)
+
+
+def blinks_per_minute(cases: Sequence[Case], look: str) -> float:
+    """How often the eyes close."""
+    count = sum(len(sync.runs(c.looks[look].judged.of("blink") > LID_SHUT)) for c in cases)
+    return 60 * count / sum(c.length / c.fps for c in cases)
 
 
 def jitter(cases: Sequence[Case], look: str, reference: Callable[[Case, str], np.ndarray]) -> float:

@@ -50,6 +50,7 @@ def all_columns(threshold: float, gallery_ND: np.ndarray) -> dict[str, c.Column]
         "identity_drift_per_10s": c.identity_drift,
         "color_drift_per_10s": c.color_drift,
         "silence_mouth_motion": c.silence_mouth_motion,
+        "blinks_per_minute": c.blinks_per_minute,
         "pose_jitter": c.pose_jitter,
         "pose_jitter_of_labels": c.pose_jitter_of_labels,
     }

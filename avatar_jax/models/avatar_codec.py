@@ -168,7 +168,8 @@ def bend(face: Layered, shift: Float[Array, "B W W 2"]) -> Layered:
 class AvatarCodec(nn.Module):
     """The portrait's decomposition, encoder and decoder, with the statistics that scale the latents.
 
-    Pictures are in [-1, 1]. `deviation_scale` is written after training, see `training.codec_stage.measure_scale`.
+    Pictures are in [-1, 1]. `deviation_scale`, `lids_kernel` and `lids_bias` are written after training, see
+    `training.codec_stage.measure_scale` and `training.codec_lids`.
     """
 
     config: CodecConfig = CodecConfig()
@@ -181,6 +182,8 @@ class AvatarCodec(nn.Module):
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
         self.deviation_scale = self.param("deviation_scale", nn.initializers.constant(0.5), (CHANNELS,))
+        self.lids_kernel = self.param("lids_kernel", nn.initializers.zeros, (CELLS, CELLS, CHANNELS, CHANNELS))
+        self.lids_bias = self.param("lids_bias", nn.initializers.zeros, (CELLS, CELLS, CHANNELS))
 
     def take_apart(self, portrait: Pictures) -> PortraitLayers:
         """Layers of portraits of any square size, at that size (at least SIZE)."""
@@ -192,6 +195,13 @@ class AvatarCodec(nn.Module):
         """The portrait's own latent [B, 8, 8, 32]; portraits of SIZE pixels."""
         face = face_of(portrait)
         return self.encoder(face, face)
+
+    def closed_eyes(self, portrait: Pictures) -> Float[Array, "B 17 139"]:
+        """What closing the eyes adds to the latents of a frame: in every cell a linear function of the portrait's own
+        latent there, since the decoder paints the lids of this face and the lamps of a robot alike from it."""
+        z_portrait = self.portrait_grid(portrait)
+        closing = jnp.einsum("byxc,yxcd->byxd", z_portrait, self.lids_kernel) + self.lids_bias
+        return pack(closing / self.deviation_scale, jnp.zeros((len(portrait), len(POSE_SCALE))))
 
     def encode(self, frames: Frames, pose_BTZ: Float[Array, "B T 11"], portrait: Pictures) -> Latents:
         """Frames of any size with their known poses and hands, and one portrait of SIZE pixels per clip."""

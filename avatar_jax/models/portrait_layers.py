@@ -36,7 +36,7 @@ around."""
 COPIED = (0.2, 0.5)
 """How far a layer must be seen at a pixel for the portrait's pixel to be taken: none below the first, all above."""
 FIRMER = {"body": 1.3, "head": 1.3}
-"""How much steeper than the network says an alpha crosses one half: outlines drawn in ink stay whole with their layer."""
+"""How much steeper than the network says an alpha crosses one half: outlines in ink stay whole with their layer."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from avatar_jax.sampling.blinks import BlinkConfig
 from avatar_jax.sampling.blueprint import BlueprintConfig
 from avatar_jax.sampling.gate import GateConfig
 from avatar_jax.sampling.insertion import InsertionConfig
@@ -21,6 +22,7 @@ class SampleConfig:
     one_prompt: bool = False
     """Every frame is told the prompts of all shots in one sentence and the camera makes one move: what a system without
     a timeline does, to compare with."""
+    blinks: BlinkConfig = field(default_factory=BlinkConfig)
     blueprint: BlueprintConfig = field(default_factory=BlueprintConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)

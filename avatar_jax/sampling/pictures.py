@@ -45,6 +45,12 @@ def _decode(
     return jax.tree.map(lambda x: x[0], fields), unpack(latents)[1]
 
 
+@partial(jax.jit, static_argnums=0)
+def _closed_eyes(codec: AvatarCodec, params: dict, seen: jax.Array) -> jax.Array:
+    found: Any = codec.apply({"params": params}, seen[None], method="closed_eyes")
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Pictures:
     """Decoder and reader for one portrait; `size` is the side of the video."""
@@ -73,6 +79,10 @@ class Pictures:
             return {side: PhotoCompositor(material, side) for side in (SIZE, self.size)}
         small, whole = (_take_apart(self.codec, self.codec_params, x) for x in (self.seen, to_unit(self.source)))
         return {SIZE: Compositor(small, SIZE), self.size: Compositor(whole, self.size)}
+
+    def closed_eyes(self) -> np.ndarray:
+        """What closed eyes add to the latents [P, C] of this portrait."""
+        return np.asarray(_closed_eyes(self.codec, self.codec_params, self.seen))
 
     def decode(self, latents: Iterable[np.ndarray], size: int | None = None) -> Iterator[np.ndarray]:
         """Frames uint8 [size, size, 3], one for every latent [P, C], at the video's size or at SIZE."""

@@ -107,7 +107,7 @@ def generate(
             timeline = prepared.timeline
             stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
             ratio = timeline.model_fps / timeline.fps
-            stream = work.camera.along(stream, ratio)
+            stream = work.blinks.along(work.camera.along(stream, ratio), timeline.fps)
             alive = FrameWatch([part_of(i * ratio, segments, config.seams.width) for i in range(timeline.frames)])
             frames = alive.through(ahead(work.pictures.decode(stream), AHEAD))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
@@ -122,6 +122,7 @@ def generate(
         **alive.hashes(),
         "mouth_follows_sound": mouth_follows(clips),
         "portrait": {"framing": prepared.framing.how, "warning": prepared.framing.warning},
+        "blinks": [round(float(instant), 3) for instant in work.blinks.instants_N],
         "key_frames": keyframe_report(keyframes),
         "segments": [clip.as_dict(config.gate) for clip in clips],
         "gate": gate_report(clips, config.gate),

@@ -111,7 +111,7 @@ def generate_uncascaded(request: Request, models: Models, config: SampleConfig, 
             stream = insert_frames(work.denoise, work.noise, track, timeline, inserted, config.insertion)
             alive = FrameWatch([way] * timeline.frames)
             moved = work.camera.along(stream, timeline.model_fps / timeline.fps)
-            frames = alive.through(work.pictures.decode(moved))
+            frames = alive.through(work.pictures.decode(work.blinks.along(moved, timeline.fps)))
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
     seconds = float(timeline.seconds)
     report = {"frames": timeline.frames, "fps": str(timeline.fps), "seconds": round(seconds, 6), "way": way}

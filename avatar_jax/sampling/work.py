@@ -14,6 +14,7 @@ from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
 from avatar_jax.models.avatar_codec import PATCH_CHANNELS, PATCHES, AvatarCodec
 from avatar_jax.models.reader import Reader
 from avatar_jax.models.segment import WindowConfig
+from avatar_jax.sampling.blinks import Blinks, blink_instants
 from avatar_jax.sampling.camera import CameraPath
 from avatar_jax.sampling.config import SampleConfig
 from avatar_jax.sampling.denoiser import StorylineDenoiser, noise_of
@@ -62,6 +63,7 @@ class Work:
     portrait: Readings
     standard: Standard
     camera: CameraPath
+    blinks: Blinks
     watch: Stopwatch
 
 
@@ -104,6 +106,7 @@ def begin(
         portrait,
         Standard(portrait, sharpness(pictures.portrait()), np.asarray(heard.shapes_BT4)),
         CameraPath(camera_path(camera_shots(prepared.storyline.shots, config.one_prompt)), MODEL_FPS),
+        Blinks(blink_instants(config.blinks, request.seed, float(prepared.timeline.seconds)), pictures.closed_eyes()),
         watch,
     )
 

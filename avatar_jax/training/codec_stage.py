@@ -22,11 +22,14 @@ from avatar_jax.models.avatar_codec import (
     bend,
     window_points,
 )
+from avatar_jax.training.codec_lids import ShutSource, explained, measure_lids
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
 
 NOISE = 0.15
 GATE_PSNR = 27.0
+GATE_LIDS = 0.7
+"""Least share of what closed eyes change that is foretold of held-out characters."""
 
 FaceSource = Callable[[np.random.Generator, int, int, bool], Batch]
 """source(rng, identities, each, held_out), as `data_pipeline.synthetic.faces.face_batch`."""
@@ -42,6 +45,8 @@ class CodecStageConfig:
     seed: int = 0
     held_out: int = 64
     """Characters of the evaluation, four frames each."""
+    lids: int = 600
+    """Characters from whom it is measured how a blink looks."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class CodecStage(Stage):
 
     config: CodecStageConfig
     source: FaceSource
+    shut: ShutSource
     name = "codec"
 
     @property
@@ -71,18 +77,21 @@ class CodecStage(Stage):
 
     def finish(self, params: Params) -> Params:
         rng = np.random.default_rng((self.config.seed, 10_000_000))
-        return measure_scale(self.codec, params, [trimmed(self.source(rng, 4, 4, False)) for _ in range(16)])
+        scaled = measure_scale(self.codec, params, [trimmed(self.source(rng, 4, 4, False)) for _ in range(16)])
+        return measure_lids(self.codec, scaled, self.shut(rng, self.config.lids, False))
 
     def evaluate(self, params: Params) -> dict[str, float]:
-        """PSNR of held-out face windows, and of the mouth's and the eyes' surroundings alone."""
+        """PSNR of held-out face windows, and of the mouth's and the eyes' surroundings alone; lids: share of what
+        closed eyes change that is foretold from the portrait."""
         rng = np.random.default_rng((self.config.seed, 10_000_019))
         batches = [trimmed(self.source(rng, 4, 4, True)) for _ in range(self.config.held_out // 4)]
         run = jax.jit(lambda p, b: squared_errors(self.codec, p, b))
         found = [run(params, b) for b in batches]
-        return {name: -10 * float(np.log10(np.mean([f[name] for f in found]))) for name in found[0]}
+        scores = {name: -10 * float(np.log10(np.mean([f[name] for f in found]))) for name in found[0]}
+        return scores | {"lids": explained(self.codec, params, self.shut(rng, self.config.held_out, True))}
 
     def gate(self, scores: dict[str, float]) -> bool:
-        return scores["psnr"] >= GATE_PSNR
+        return scores["psnr"] >= GATE_PSNR and scores["lids"] >= GATE_LIDS
 
 
 def init_codec(codec: AvatarCodec, key: jax.Array) -> Params:

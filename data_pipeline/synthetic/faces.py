@@ -14,7 +14,7 @@ from data_pipeline.synthetic.draw.hand import draw_hand
 from data_pipeline.synthetic.identity import Identity, make_identity
 from data_pipeline.synthetic.layers import behind_face, face_layers, hand_sprite, paint, portrait_layers
 from data_pipeline.synthetic.render import landmarks, portrait
-from data_pipeline.synthetic.state import COLUMN
+from data_pipeline.synthetic.state import COLUMN, STATE
 from data_pipeline.synthetic.stills import random_state
 
 Batch = dict[str, np.ndarray]
@@ -79,6 +79,21 @@ def face_batch(rng: np.random.Generator, identities: int, each: int, held_out: b
             for name, value in row.items():
                 rows.setdefault(name, []).append(value)
     return {name: np.stack(values) for name, values in rows.items()}
+
+
+def shut_batch(rng: np.random.Generator, count: int, held_out: bool = False) -> Batch:
+    """`count` characters at rest, [count, W, W, 3] in [0, 1]: `frame` with closed eyes, `portrait` with open ones."""
+    rows: dict[str, list[np.ndarray]] = {"frame": [], "portrait": []}
+    states = np.zeros((2, len(STATE)), np.float32)
+    states[1, COLUMN["blink"]] = 1
+    for _ in range(count):
+        who = random_identity(rng, held_out)
+        gain = lighting(rng, round((FACE_WINDOW[2] - FACE_WINDOW[0]) * SIZE))
+        under = lit(behind_face(who, FACE_WINDOW, SIZE), gain)[..., :3]
+        for name, face in zip(("portrait", "frame"), face_layers(who, states, SIZE), strict=True):
+            layer = lit(face, gain)
+            rows[name].append(layer[..., :3] + (1 - layer[..., 3:]) * under)
+    return {name: np.stack(pictures) for name, pictures in rows.items()}
 
 
 def disturbed(

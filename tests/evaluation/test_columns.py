@@ -92,6 +92,16 @@ def test_trembling_is_measured_against_true_frames(case: Case) -> None:
     assert c.pose_jitter([case], "made") == pytest.approx(30, rel=0.3)
 
 
+def test_blinks_are_counted_not_their_frames(case: Case) -> None:
+    assert c.blinks_per_minute([case], "true") == 0
+    values = case.looks["true"].judged.values.copy()
+    for at in (10, 40, 80):
+        values[at : at + 4, COLUMNS.index("blink")] = 0.9
+    judged = replace(case.looks["true"].judged, values=values)
+    blinking = replace(case, looks={"made": replace(case.looks["true"], judged=judged)})
+    assert c.blinks_per_minute([blinking], "made") == pytest.approx(45)
+
+
 def test_part_keeps_shots_and_seams_of_its_frames(case: Case) -> None:
     part = case.part(30, 60)
     assert part.length == 30 and part.seams == (10,)
