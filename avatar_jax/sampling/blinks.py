@@ -56,7 +56,7 @@ class Blinks:
     def along(self, latents: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """The latents [P, C] of frames at `fps` from the start on, eyes closing at every instant."""
         for number, frame_PC in enumerate(latents):
-            yield frame_PC + lids(self.instants_N, np.float64(number / fps)) * self.closed_PC
+            yield frame_PC + lids(self.instants_N, np.array(float(number / fps))) * self.closed_PC
 
 
 def lids(instants_N: np.ndarray, seconds: np.ndarray) -> np.ndarray:
