@@ -30,8 +30,8 @@ HEARD_BESIDE = 2
 """Frames on either side of a window whose sound is heard."""
 WINDOWED = ("latents_TPC", "shown_first_TPC", "texts_SLE")
 """Without these a clip is no example of a video model."""
-LABELLED = ("labels_TK", "face_points_32")
-"""Without these the embedded generator's loss does not know where a face is and what it does."""
+LABELLED = ("labels_TK", "face_points_32", "portrait_PC")
+"""Without these the embedded generator does not know whose face it moves, nor its loss where it is and what it does."""
 
 
 def window_groups(folder: Path, window: Transform, together: bool = False) -> list[list[Part]]:
@@ -154,4 +154,5 @@ def labelled(clip: Mapping[str, Any]) -> dict[str, Any]:
         "spans_S2": clip["shots_S2"],
         "storyline": clip["storyline"],
         "face_points_32": clip["face_points_32"],
+        "portrait_PC": clip["portrait_PC"],
     }

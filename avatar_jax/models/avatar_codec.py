@@ -196,6 +196,10 @@ class AvatarCodec(nn.Module):
         face = face_of(portrait)
         return self.encoder(face, face)
 
+    def portrait_latent(self, portrait: Pictures) -> Float[Array, "B 17 139"]:
+        """`portrait_grid` in a frame's layout, of unit power."""
+        return pack(self.portrait_grid(portrait), jnp.zeros((len(portrait), len(POSE_SCALE))))
+
     def closed_eyes(self, portrait: Pictures) -> Float[Array, "B 17 139"]:
         """What closing the eyes adds to the latents of a frame: in every cell a linear function of the portrait's own
         latent there, since the decoder paints the lids of this face and the lamps of a robot alike from it."""

@@ -36,7 +36,7 @@ class DiTConfig:
     heads: int = 4
     depth: int = 6
     ffn: int = 480
-    in_channels: int = 344
+    in_channels: int = 376
     """Numbers per input patch (Wan: 36 channels * 2 * 2)."""
     out_channels: int = 139
     text_width: int = 128

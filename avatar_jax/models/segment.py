@@ -54,6 +54,8 @@ class WindowConfig:
     plan_channels: int = 32
     """The same for what the shot's prompt asks for at this point of the shot."""
     plan_width: int = 128
+    portrait_channels: int = 32
+    """The same for the portrait's own latent at the patch: who is to be moved. 0: faces are moved all alike."""
 
 
 class WindowConditions(struct.PyTreeNode):
@@ -68,6 +70,8 @@ class WindowConditions(struct.PyTreeNode):
     shot_weights_BTS: Float[Array, "B T S"]
     clocks_BTS2: Float[Array, "B T S 2"]
     """Seconds since each shot's start and until its end (`director.plan.shot_clocks`)."""
+    portrait_BPC: Float[Array, "B P C"]
+    """The portrait's own latent (`AvatarCodec.portrait_latent`), to which all others are deviations; zeros: unknown."""
     audio_BTUM: Float[Array, "B T U M"]
     """Features as given by `audio_encoder.audio_tokens`; zeros for "no sound is given", which is not silence."""
 
@@ -179,13 +183,17 @@ class WindowModel(nn.Module):
         plan = ShotPlan(self.config, name="plan")(prompts_BSLE, cond.clocks_BTS2, cond.shot_weights_BTS)
         plan_BTPC = jnp.broadcast_to(plan[:, :, None], (B, T, P, self.config.plan_channels))
         known_BTP1 = jnp.broadcast_to(known_BT11, (B, T, P, 1))
+        portrait_BTPC = []
+        if channels := self.config.portrait_channels:
+            who_BPC = Linear(channels, ("small", "small"), name="portrait")(cond.portrait_BPC.astype(jnp.float32))
+            portrait_BTPC = [jnp.broadcast_to(who_BPC[:, None], (B, T, P, channels))]
         tokens_BTUM = None
         if self.config.dit.audio_width is not None:
             tokens_BTUM = AudioTokens(self.config, name="audio_proj")(audio_BTUM)
             if self.config.whole_sound:
                 whole = tokens_BTUM.reshape(B, 1, -1, tokens_BTUM.shape[-1])
                 tokens_BTUM = jnp.broadcast_to(whole, (B, T, *whole.shape[2:]))
-        parts_BTPC = [x_BTPC * used, base_BTPC, known_BTP1, is_pose, *sound_BTPC, plan_BTPC]
+        parts_BTPC = [x_BTPC * used, base_BTPC, known_BTP1, is_pose, *sound_BTPC, plan_BTPC, *portrait_BTPC]
         input_BTPC = jnp.concatenate(parts_BTPC, axis=-1)
         residual_BTPC = DiT(self.config.dit, name="dit")(
             input_BTPC,
@@ -215,6 +223,7 @@ def example_conditions(config: WindowConfig, batch: int = 1, shots: int = 1) -> 
         text_ids_BSL=jnp.zeros((B, shots, LENGTH), jnp.int32),
         shot_weights_BTS=jnp.full((B, T, shots), 1 / shots),
         clocks_BTS2=jnp.zeros((B, T, shots, 2)),
+        portrait_BPC=jnp.zeros((B, PATCHES, CHANNELS)),
         audio_BTUM=jnp.zeros((B, T, config.audio_slots, config.audio_features)),
     )
 

@@ -1,7 +1,7 @@
 """Blinks: the finished latents get closed eyes at instants that are drawn once per video.
 
 Neither sound nor prompt tells when somebody blinks, and a generator that is left to guess makes the mean, which is eyes
-that never close. Instants depend on the seed alone, so that a sub-clip that is made again blinks as before.
+that never close. Instants depend on seed and portrait alone, so that a sub-clip that is made again blinks as before.
 
 People who talk blink about 20 times a minute, irregularly (Bentivoglio et al. 1997, doi 10.1002/mds.870120629:
 17 at rest, 26 in conversation).
@@ -33,12 +33,13 @@ class BlinkConfig:
             raise ValueError(f"blinks.per_minute is {self.per_minute:g}; it must be within 0 .. {MOST:g}")
 
 
-def blink_instants(config: BlinkConfig, seed: int, seconds: float) -> np.ndarray:
-    """[N] middles of the blinks in seconds, rising; a longer video begins with those of a shorter one."""
+def blink_instants(config: BlinkConfig, seed: int, seconds: float, who: int = 0) -> np.ndarray:
+    """[N] middles of the blinks in seconds, rising; a longer video begins with those of a shorter one. `who`: a number
+    of the portrait, so that a batch of one seed does not blink in step."""
     found: list[float] = []
     if not config.per_minute:
         return np.array(found)
-    rng, spare = np.random.default_rng((seed, STREAM)), 60 / config.per_minute - SHORTEST_S
+    rng, spare = np.random.default_rng((seed, STREAM, who)), 60 / config.per_minute - SHORTEST_S
     at = rng.exponential(60 / config.per_minute)
     while at < seconds:
         found.append(at)

@@ -19,7 +19,7 @@ from avatar_jax.director.plan import local_prompt, shot_clocks, shots_at, spans_
 from avatar_jax.director.storyline import Storyline
 from avatar_jax.mesh import batch_sharding, fetched, placed, replicated
 from avatar_jax.models.audio_encoder import audio_tokens
-from avatar_jax.models.segment import WindowConditions, WindowConfig, WindowModel
+from avatar_jax.models.segment import CHANNELS, PATCHES, WindowConditions, WindowConfig, WindowModel
 from avatar_jax.models.text_encoder import tokenize
 from avatar_jax.sampling.windows import Predict, Windows
 from avatar_jax.timeline import seconds_of
@@ -56,6 +56,8 @@ class StorylineDenoiser:
     rows: int = 16
     one_prompt: bool = False
     """All shots' prompts in one sentence, for every frame."""
+    portrait_PC: np.ndarray = field(default_factory=lambda: np.zeros((PATCHES, CHANNELS), np.float32))
+    """The portrait's own latent; zeros: unknown."""
     prompts_NL: np.ndarray = field(init=False)
     spans_N2: np.ndarray = field(init=False)
 
@@ -114,6 +116,7 @@ class StorylineDenoiser:
             "text_ids_BSL": ids_BSL,
             "shot_weights_BTS": weights_BTS,
             "clocks_BTS2": clocks_BTS2,
+            "portrait_BPC": np.broadcast_to(self.portrait_PC, (B, *self.portrait_PC.shape)).astype(np.float32),
             "audio_BTUM": sound.reshape(B, T, *sound.shape[1:]).astype(np.float32),
         }
         return WindowConditions(**arrays)

@@ -45,9 +45,9 @@ def _decode(
     return jax.tree.map(lambda x: x[0], fields), unpack(latents)[1]
 
 
-@partial(jax.jit, static_argnums=0)
-def _closed_eyes(codec: AvatarCodec, params: dict, seen: jax.Array) -> jax.Array:
-    found: Any = codec.apply({"params": params}, seen[None], method="closed_eyes")
+@partial(jax.jit, static_argnums=(0, 1))
+def _of_portrait(codec: AvatarCodec, method: str, params: dict, seen: jax.Array) -> jax.Array:
+    found: Any = codec.apply({"params": params}, seen[None], method=method)
     return found[0]
 
 
@@ -82,7 +82,11 @@ class Pictures:
 
     def closed_eyes(self) -> np.ndarray:
         """What closed eyes add to the latents [P, C] of this portrait."""
-        return np.asarray(_closed_eyes(self.codec, self.codec_params, self.seen))
+        return np.asarray(_of_portrait(self.codec, "closed_eyes", self.codec_params, self.seen))
+
+    def portrait_latent(self) -> np.ndarray:
+        """The portrait's own latent [P, C]."""
+        return np.asarray(_of_portrait(self.codec, "portrait_latent", self.codec_params, self.seen))
 
     def decode(self, latents: Iterable[np.ndarray], size: int | None = None) -> Iterator[np.ndarray]:
         """Frames uint8 [size, size, 3], one for every latent [P, C], at the video's size or at SIZE."""

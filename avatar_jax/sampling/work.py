@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from jax.sharding import Mesh
@@ -79,6 +80,12 @@ def begin(
     """Hear the recording, look at the portrait, bind the denoiser to both."""
     config = walked(config, models.student_steps)
     heard = encode_recording(models.audio_params, prepared.recording.mono, models.audio)
+    framing = prepared.framing
+    source = source_for(framing.portrait, config.size)
+    photograph = is_photograph(framing.portrait)
+    pictures = Pictures(
+        models.codec, models.codec_params, models.reader, models.reader_params, source, config.size, photograph
+    )
     denoiser = StorylineDenoiser(
         models.window,
         models.window_params,
@@ -88,12 +95,7 @@ def begin(
         mesh,
         config.rows,
         config.one_prompt,
-    )
-    framing = prepared.framing
-    source = source_for(framing.portrait, config.size)
-    photograph = is_photograph(framing.portrait)
-    pictures = Pictures(
-        models.codec, models.codec_params, models.reader, models.reader_params, source, config.size, photograph
+        pictures.portrait_latent(),
     )
     portrait = pictures.read([pictures.portrait()])
     return Work(
@@ -106,7 +108,12 @@ def begin(
         portrait,
         Standard(portrait, sharpness(pictures.portrait()), np.asarray(heard.shapes_BT4)),
         CameraPath(camera_path(camera_shots(prepared.storyline.shots, config.one_prompt)), MODEL_FPS),
-        Blinks(blink_instants(config.blinks, request.seed, float(prepared.timeline.seconds)), pictures.closed_eyes()),
+        Blinks(
+            blink_instants(
+                config.blinks, request.seed, float(prepared.timeline.seconds), crc32(framing.portrait.tobytes())
+            ),
+            pictures.closed_eyes(),
+        ),
         watch,
     )
 

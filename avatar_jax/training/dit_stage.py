@@ -22,6 +22,7 @@ One window is a dictionary; a batch stacks windows under the same names (B first
 | shot_weights_TS | [T, S] float32 | share of each shot at each frame, >= 0, sums to 1 over S; used shots come first |
 | face_points_32 | [3, 2] float32 | (x, y) of mouth, left and right eye: 0..1 over the face window, x to the right |
 | clocks_TS2 | [T, S, 2] float32 | seconds since each shot's start and until its end (`director.plan.shot_clocks`) |
+| portrait_PC | [17, 139] float16 | the portrait's own latent (`AvatarCodec.portrait_latent`) |
 | labels_TK | [T, 8] float32 | `models.segment.FACE_LABELS` of each frame; only the readout is fitted to them |
 
 Beside them, in a batch:
@@ -30,8 +31,8 @@ Beside them, in a batch:
 |---|---|---|
 | known_T | [T] bool | frames whose latents the model is given |
 
-so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, clocks_BTS2, face_points_B32,
-known_BT.
+so a batch is latents_BTPC, times_BT, audio_BTUM, text_ids_BSL, shot_weights_BTS, clocks_BTS2, portrait_BPC,
+face_points_B32, known_BT.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -145,6 +146,7 @@ def conditions(batch: Batch) -> WindowConditions:
         text_ids_BSL=jnp.asarray(batch["text_ids_BSL"]),
         shot_weights_BTS=jnp.asarray(batch["shot_weights_BTS"]),
         clocks_BTS2=jnp.asarray(batch["clocks_BTS2"]),
+        portrait_BPC=jnp.asarray(batch["portrait_BPC"]),
         audio_BTUM=jnp.asarray(batch["audio_BTUM"], jnp.float32),
     )
 
@@ -219,6 +221,7 @@ class DitStage(Stage):
             "audio_BTUM": (T, *slots),
             "shot_weights_BTS": (T, None),
             "clocks_BTS2": (T, None, 2),
+            "portrait_BPC": (PATCHES, CHANNELS),
             "face_points_B32": (3, 2),
             "known_BT": (T,),
         }

@@ -45,15 +45,16 @@ def scores(
 
     mouth: correlation with the label; bound: the same reading of the true latents; swapped: of latents generated
     with another window's sound, which should be near zero; amplitude: spread relative to the truth; face_NAME:
-    correlation of what the prompt asks for.
+    correlation of what the prompt asks for; explained: share of the true latents' power that is made right.
     """
     cond, clean = conditions_of(batch, "none"), batch["latents_BTPC"]
     labels = batch["labels_BTK"].reshape(-1, len(FACE_LABELS))
     swapped = cond.replace(audio_BTUM=np.roll(cond.audio_BTUM, 1, axis=0))
-    faces, faces_swapped, faces_true = (
-        read(readout, grid_features(x))
+    own, other, truth = (
+        grid_features(x)
         for x in (made(model, params, cond, making, seed), made(model, params, swapped, making, seed), clean)
     )
+    faces, faces_swapped, faces_true = (read(readout, x) for x in (own, other, truth))
     label, true = labels[:, 0], faces_true[:, 0]
     asked = {name: FACE_LABELS.index(name) for name in ("smile", "brow", "frown")}
     return {
@@ -61,6 +62,7 @@ def scores(
         "mouth_bound": correlation(true, label),
         "mouth_swapped": correlation(faces_swapped[:, 0], label),
         "mouth_amplitude": float(faces[:, 0].std() / max(true.std(), 1e-6)),
+        "explained": 1 - float(np.mean((own - truth) ** 2) / np.mean(truth**2)),
     } | {f"face_{name}": correlation(faces[:, i], labels[:, i]) for name, i in asked.items()}
 
 
@@ -105,6 +107,7 @@ def conditions_of(batch: dict[str, np.ndarray], known: Known) -> WindowCondition
         "text_ids_BSL": batch["text_ids_BSL"],
         "shot_weights_BTS": batch["shot_weights_BTS"],
         "clocks_BTS2": batch["clocks_BTS2"],
+        "portrait_BPC": batch["portrait_BPC"],
         "audio_BTUM": np.asarray(batch["audio_BTUM"], np.float32),
     }
     return WindowConditions(**arrays)

@@ -189,6 +189,7 @@ class LatentExample(Example):
     pictures_WIE: tokens of each window's first frame, or of its first and last, as the model reads them.
     labels_TK, label_names: known truth about every frame (drawn avatars), empty otherwise.
     face_points_32: mouth, left and right eye in shares of the face window, zeros where not known.
+    portrait_PC: the portrait's own latent, where the others are deviations from it (the embedded model's codec).
 
     Of windows of a video model, `size` and boxes are those of the picture that was encoded, which may be cropped.
     """
@@ -213,6 +214,7 @@ class LatentExample(Example):
     labels_TK: np.ndarray = field(default_factory=partial(np.zeros, (0, 1), np.float32))
     label_names: tuple[str, ...] = ()
     face_points_32: np.ndarray = field(default_factory=partial(np.zeros, (3, 2), np.float32))
+    portrait_PC: np.ndarray = field(default_factory=partial(np.zeros, (0, 1), np.float16))
 
     SET: ClassVar[str] = "latents"
     FEATURES: ClassVar[Any] = tfds.features.FeaturesDict(
@@ -238,6 +240,7 @@ class LatentExample(Example):
             "labels_TK": _array((None, None)),
             "label_names": tfds.features.Sequence(tfds.features.Text()),
             "face_points_32": _array((3, 2)),
+            "portrait_PC": _array((None, None), np.float16),
         }
     )
 
@@ -272,6 +275,7 @@ class LatentExample(Example):
             "labels_TK": dense(self.labels_TK, np.float32),
             "label_names": list(self.label_names),
             "face_points_32": np.asarray(self.face_points_32, np.float32),
+            "portrait_PC": dense(self.portrait_PC, np.float16),
         }
 
 

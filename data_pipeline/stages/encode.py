@@ -71,10 +71,10 @@ def pose_of(seen: Any) -> np.ndarray:
 class EmbeddedEncoder:
     """The avatar codec and audio encoder that ship. The codec knows drawings of one head, square, near the middle."""
 
-    version: str = "embedded-1"
+    version: str = "embedded-2"
 
     def encode(self, clip: Clip, storyline: str) -> dict[str, Any]:
-        """latents_TPC [T, 17, 139] and audio_FM at 50 Hz, as float16.
+        """latents_TPC [T, 17, 139], portrait_PC and audio_FM at 50 Hz, as float16.
 
         Raises:
             Unencodable: the clip is no drawing.
@@ -98,7 +98,11 @@ class EmbeddedEncoder:
         latents = np.concatenate([np.asarray(part, np.float16) for part in parts])[: len(pictures)]
         audio, sizes = _shipped("audio")
         heard = encode_recording(audio, clip.mono, _sized(sizes, AudioEncoderConfig))
-        return {"latents_TPC": latents, "audio_FM": np.asarray(heard.features_BTM, np.float16)}
+        return {
+            "latents_TPC": latents,
+            "portrait_PC": np.asarray(portrait_latent(config, codec, portrait), np.float16),
+            "audio_FM": np.asarray(heard.features_BTM, np.float16),
+        }
 
 
 FACTORIES = {"public": "data_pipeline.stages.public_encoder:public_encoder"}

@@ -134,6 +134,7 @@ def latent_example(clip: Clip, size: int, encoders: Encoders) -> LatentExample:
         labels_TK=clip.states_TS,
         label_names=STATE,
         face_points_32=np.asarray(record["face_points_32"]),
+        portrait_PC=np.asarray(record["portrait_PC"]),
     )
 
 

@@ -60,6 +60,14 @@ def encode_clip(encoders: Encoders, who: Identity, states_TS: np.ndarray) -> np.
     return np.concatenate(parts)[:count]
 
 
+@partial(jax.jit, static_argnums=0)
+def portrait_latent(config: CodecConfig, params: Params, portrait_HW3: np.ndarray) -> jax.Array:
+    """The own latent [17, 139] of a portrait of SIZE pixels, uint8."""
+    portrait = jnp.asarray(portrait_HW3, jnp.float32)[None] / 127.5 - 1
+    made: Any = AvatarCodec(config).apply({"params": params}, portrait, method=AvatarCodec.portrait_latent)
+    return made[0]
+
+
 def face_points(clip: Clip) -> np.ndarray:
     """[3, 2] float32: mouth, left and right eye in the codec's face window, 0 to 1, x to the right."""
     marks = render.landmarks(clip.identity)
@@ -84,10 +92,12 @@ def clip_record(clip: Clip) -> dict[str, np.ndarray | str]:
 def latent_record(clip: Clip, encoders: Encoders) -> dict[str, np.ndarray | str]:
     """What `windows.sample_window` reads; `seed` draws the clip again."""
     latents_TPC = encode_clip(encoders, clip.identity, clip.states_TS)
+    portrait = portrait_latent(encoders.codec_config, encoders.codec, render.portrait(clip.identity, SIZE))
     audio = encode_recording(encoders.audio, clip.speech.wave, encoders.audio_config)
     return {
         "seed": np.array([clip.seed, clip.identity.seed]),
         "latents_TPC": latents_TPC,
+        "portrait_PC": np.asarray(portrait, np.float16),
         "audio_FM": np.asarray(audio.features_BTM, np.float16),
         "states_TS": clip.states_TS,
         "spans_S2": clip.spans_S2,

@@ -58,6 +58,7 @@ def sample_window(record: Record, rng: np.random.Generator, stride: float, frame
         "shot_weights_TS": shot_weights_TS / shot_weights_TS.sum(-1, keepdims=True),
         "clocks_TS2": clocks_TS2,
         "face_points_32": record["face_points_32"],
+        "portrait_PC": record["portrait_PC"],
         "labels_TK": record["states_TS"][rows][:, _FACE].astype(np.float32),
     }
 

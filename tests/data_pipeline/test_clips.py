@@ -138,6 +138,7 @@ def record_of(clip: Clip) -> dict[str, np.ndarray]:
         "spans_S2": clip.spans_S2,
         "storyline": np.asarray(clip.storyline.to_json()),
         "face_points_32": face_points(clip),
+        "portrait_PC": np.full((17, 139), clip.seed, np.float16),
     }
 
 

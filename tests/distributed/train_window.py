@@ -34,6 +34,7 @@ def clip(number: int) -> dict[str, np.ndarray]:
         "storyline": np.asarray(STORY.to_json()),
         "spans_S2": spans_of(STORY),
         "face_points_32": np.full((3, 2), 0.5, np.float32),
+        "portrait_PC": rng.standard_normal((PATCHES, CHANNELS)).astype(np.float16),
     }
 
 

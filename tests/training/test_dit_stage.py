@@ -41,6 +41,7 @@ def toy_source(rng: np.random.Generator, stride: float, frames: int) -> dict[str
         "shot_weights_TS": np.eye(3, dtype=np.float32)[np.zeros(frames, int)],
         "face_points_32": np.array([[0.4, 0.7], [0.35, 0.4], [0.65, 0.4]], np.float32),
         "clocks_TS2": np.ones((frames, 3, 2), np.float32),
+        "portrait_PC": np.zeros((PATCHES, CHANNELS), np.float16),
         "labels_TK": np.tile(opening[:, None], (1, 8)),
     }
 
@@ -76,8 +77,8 @@ def test_batches_resume_exactly() -> None:
     third = [next(whole) for _ in range(3)][2]
     again = next(resumed)
     assert set(third) == {
-        "latents_BTPC", "times_BT", "audio_BTUM", "text_ids_BSL", "shot_weights_BTS", "clocks_BTS2", "face_points_B32",
-        "known_BT",
+        "latents_BTPC", "times_BT", "audio_BTUM", "text_ids_BSL", "shot_weights_BTS", "clocks_BTS2", "portrait_BPC",
+        "face_points_B32", "known_BT",
     }  # fmt: skip
     for key in third:
         np.testing.assert_array_equal(third[key], again[key])

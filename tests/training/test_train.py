@@ -104,6 +104,7 @@ def records(folder: Path, clips: int, width: int = CHANNELS) -> None:
                     "states_TS": np.zeros((100, len(STATE)), np.float32),
                     "storyline": one_shot(64_000, 16_000, emotion="joy").to_json(),
                     "face_points_32": np.zeros((3, 2), np.float32),
+                    "portrait_PC": np.zeros((PATCHES, width), np.float16),
                 }
             )
 

@@ -31,6 +31,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> DitStage:
                     "states_TS": np.zeros((FRAMES, len(STATE)), np.float32),
                     "storyline": one_shot(64_000, 16_000, emotion="joy").to_json(),
                     "face_points_32": np.zeros((3, 2), np.float32),
+                    "portrait_PC": np.zeros((PATCHES, CHANNELS), np.float16),
                 }
             )
     records, config = RecordSource(folder), DitConfig(batch=BATCH, seed=3)
