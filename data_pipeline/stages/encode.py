@@ -41,6 +41,14 @@ def _encode(config: CodecConfig, params: Any, frames_BTHW3: Any, pose_BTZ: Any, 
     return codec.apply({"params": params}, frames, pose_BTZ, portrait, method=codec.encode)
 
 
+@partial(jax.jit, static_argnums=0)
+def _own(config: CodecConfig, params: Any, portrait_HW3: Any) -> Any:
+    codec = AvatarCodec(config)
+    portrait = portrait_HW3[None].astype(jnp.float32) / 127.5 - 1
+    made: Any = codec.apply({"params": params}, portrait, method=codec.portrait_latent)
+    return made[0]
+
+
 def _sized(told: dict[str, Any], kind: Callable[..., Any]) -> Any:
     return kind(**{name: tuple(x) if isinstance(x, list) else x for name, x in told.items()})
 
@@ -100,7 +108,7 @@ class EmbeddedEncoder:
         heard = encode_recording(audio, clip.mono, _sized(sizes, AudioEncoderConfig))
         return {
             "latents_TPC": latents,
-            "portrait_PC": np.asarray(portrait_latent(config, codec, portrait), np.float16),
+            "portrait_PC": np.asarray(_own(config, codec, portrait), np.float16),
             "audio_FM": np.asarray(heard.features_BTM, np.float16),
         }
 
