@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 SHORTEST_S = 0.7
-"""Least time from one blink to the next."""
+"""Least time from one blink to the next, and to the first: a video begins with open eyes."""
 RISE_S, HOLD_S, FALL_S = 0.09, 0.04, 0.15
 """Lids close, stay closed and open again."""
 MOST = 60.0
@@ -40,7 +40,7 @@ def blink_instants(config: BlinkConfig, seed: int, seconds: float, who: int = 0)
     if not config.per_minute:
         return np.array(found)
     rng, spare = np.random.default_rng((seed, STREAM, who)), 60 / config.per_minute - SHORTEST_S
-    at = rng.exponential(60 / config.per_minute)
+    at = SHORTEST_S + rng.exponential(spare)
     while at < seconds:
         found.append(at)
         at += SHORTEST_S + rng.exponential(spare)
