@@ -13,11 +13,15 @@ from fractions import Fraction
 
 import numpy as np
 
+from avatar_jax.director.camera import ease
+from avatar_jax.timeline import seconds_of
+
 SHORTEST_S = 0.7
 """Least time from one blink to the next, and to the first: a video begins with open eyes."""
 RISE_S, HOLD_S, FALL_S = 0.09, 0.04, 0.15
 """Lids close, stay closed and open again."""
 MOST = 60.0
+"""Blinks a minute."""
 STREAM = 0xB11
 """Sets the instants apart from everything else that a seed draws."""
 
@@ -57,20 +61,11 @@ class Blinks:
     def along(self, latents: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """The latents [P, C] of frames at `fps` from the start on, eyes closing at every instant."""
         for number, frame_PC in enumerate(latents):
-            yield frame_PC + lids(self.instants_N, np.array(float(number / fps))) * self.closed_PC
+            yield frame_PC + lids(self.instants_N, seconds_of(number, fps)) * self.closed_PC
 
 
 def lids(instants_N: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """How far the eyes are closed at `seconds` (any shape), 0..1, float32."""
-    closed = np.zeros(np.shape(seconds))
-    for instant in instants_N:
-        since = np.asarray(seconds) - instant
-        closing, opening = (since + HOLD_S / 2 + RISE_S) / RISE_S, (since - HOLD_S / 2) / FALL_S
-        closed = np.maximum(closed, smooth(closing) * (1 - smooth(opening)))
-    return closed.astype(np.float32)
-
-
-def smooth(x: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, between them without a corner."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+    since = np.asarray(seconds)[..., None] - instants_N
+    closing, opening = (since + HOLD_S / 2 + RISE_S) / RISE_S, (since - HOLD_S / 2) / FALL_S
+    return (ease(closing) * (1 - ease(opening))).max(-1, initial=0).astype(np.float32)

@@ -152,6 +152,7 @@ def test_window_is_aligned(clips: list[Clip], stride: float) -> None:
     np.testing.assert_allclose(window["audio_TUM"][:, :, 0].mean(1), np.clip(2 * index, 0, None), atol=1.6)
     np.testing.assert_allclose(window["shot_weights_TS"].sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(window["labels_TK"][:, 0], clips[0].states_TS[index.astype(int), COLUMN["open"]])
+    np.testing.assert_array_equal(window["portrait_PC"], record["portrait_PC"])
     shot = int(np.flatnonzero(shots_at(clips[0].storyline, index / 25).max(0))[0])
     first = clips[0].spans_S2[shot, 0]
     np.testing.assert_allclose(window["clocks_TS2"][:, 0, 0], np.clip(index / 25 - first, 0, 4), atol=1e-5)

@@ -1,5 +1,7 @@
 """The embedded generator: the base that it corrects, what it leaves alone, and what it can do without."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,14 @@ def test_sound_and_prompt_are_read_and_can_be_dropped(params: dict) -> None:
     assert np.abs(said - denoise(params, noise, 0.5, spoken.without_audio())).max() > 1e-3
     assert np.abs(said - denoise(params, noise, 0.5, spoken.without_text())).max() > 1e-3
     np.testing.assert_array_equal(denoise(params, noise, 0.5, spoken.without_text().without_audio()), plain)
+
+
+def test_the_portrait_is_seen_but_where_the_model_has_no_channels_for_it(params: dict) -> None:
+    cond = example_conditions(CONFIG)
+    noise = jax.random.normal(jax.random.key(3), cond.known_BTPC.shape)
+    somebody = cond.replace(portrait_BPC=jax.random.normal(jax.random.key(4), cond.portrait_BPC.shape))
+    assert np.abs(denoise(params, noise, 0.5, somebody) - denoise(params, noise, 0.5, cond)).max() > 1e-3
+    assert "portrait" not in init_window_model(replace(CONFIG, portrait_channels=0), jax.random.key(0))
 
 
 def test_words_are_the_same_in_any_case_and_width_and_numbers_are_rounded() -> None:
