@@ -2,17 +2,18 @@
 
     python train.py --ablate embedded --out runs/ablations --data=data/embedded
 
-300 steps an arm, 800 where it begins from nothing, two seeds, about 4 CPU-hours in all; scores are read from
+300 steps an arm, 600 where it begins from nothing, two seeds, about 4 CPU-hours in all; scores are read from
 generated latents of held-out windows (`training.window_scores`). Topics:
 
 mouth weighting   the loss is 11 times as strong at the mouth | the same everywhere; the readout's loss is off in both
+portrait          the generator sees the portrait's latent at each patch | does not; from nothing, both
 sliding window    a frame hears the sound beside it | all of the window's. The network's second way in, numbers beside
                   each patch, is off in both arms of this topic, which begin from nothing for that reason
 frozen text       the attention to prompts learns | is frozen, as in the paper
 empty padding     faces as they are | a third of them small, in an empty frame
 director adapter  a trained attention over all shots, as the generator has it | prompts blended by their shares alone
 audio fusion      attention to sound and numbers beside each patch | attention alone | numbers beside each patch alone
-                  ("joint"); from nothing, all three
+                  ("joint"); from nothing, all three, as is the first of them for the portrait's topic
 last frame        hard | a soft tail | a picture that comes later
 negative frame    guidance away from a spoilt first frame: none | 0.5. Not trained: the control's weights
 audio scale       1 | 1.5 | 2 times what the sound adds. Not trained
@@ -22,7 +23,8 @@ from avatar_jax.training.ablation import Ablation, Arm
 
 NO_READOUT = "--dit.loss.face=0"
 NO_PATCHES = "--dit.model.sound_channels=0"
-FROM_NOTHING = ("--dit.optimiser.rate=2.5e-3", "--dit.optimiser.steps=800")
+NO_PORTRAIT = "--dit.model.portrait_channels=0"
+FROM_NOTHING = ("--dit.optimiser.rate=2.5e-3", "--dit.optimiser.steps=600")
 
 CONFIG = Ablation(
     config="configs/embedded.py",
@@ -30,7 +32,7 @@ CONFIG = Ablation(
     steps=300,
     seeds=(0, 1),
     common=("--dit.eval_known=true", "--dit.optimiser.rate=1e-3", "--dit.optimiser.decay=0.6"),
-    columns=("mouth", "ends_mouth", "first_mouth", "face_smile", "ends_error", "mouth_swapped"),
+    columns=("mouth", "ends_mouth", "first_mouth", "explained", "face_smile", "ends_error", "mouth_swapped"),
     arms=(
         Arm("control", "all"),
         Arm("mouth weighted, no readout", "mouth weighting", (NO_READOUT,)),
@@ -43,7 +45,8 @@ CONFIG = Ablation(
         Arm("negative frame", "negative frame", ("--dit.eval_guidance.negative=0.5",), scored_like="control"),
         Arm("audio scale 1.5", "audio scale", ("--dit.eval_gain=1.5",), scored_like="control"),
         Arm("audio scale 2", "audio scale", ("--dit.eval_gain=2",), scored_like="control"),
-        Arm("both ways in", "audio fusion", FROM_NOTHING, scratch=True),
+        Arm("both ways in", "audio fusion, portrait", FROM_NOTHING, scratch=True),
+        Arm("portrait unseen", "portrait", (*FROM_NOTHING, NO_PORTRAIT), scratch=True),
         Arm("attention alone", "audio fusion, sliding window", (*FROM_NOTHING, NO_PATCHES), scratch=True),
         Arm("patches alone", "audio fusion", (*FROM_NOTHING, "--dit.model.dit.audio_width=none"), scratch=True),
         Arm("whole sound", "sliding window", (*FROM_NOTHING, NO_PATCHES, "--dit.model.whole_sound=true"), scratch=True),

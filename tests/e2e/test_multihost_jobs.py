@@ -26,7 +26,7 @@ def start(folder: Path, index: int) -> subprocess.Popen:
 
 
 def claims_of(folder: Path, process: subprocess.Popen) -> set[str]:
-    """Jobs whose claim in force is this process's, and which are not done."""
+    """Jobs whose claim in force is this process's, and whose video is not made."""
     held = set()
     for path in (folder / "out" / ".jobs").glob("*.claim-*"):
         name = path.name.rsplit(".claim-", 1)[0]
@@ -34,14 +34,28 @@ def claims_of(folder: Path, process: subprocess.Popen) -> set[str]:
             card = json.loads(path.read_text())
         except ValueError:
             continue
-        if card.get("pid") == process.pid and not (path.parent / f"{name}.done").exists():
+        # Between a video's manifest and the note that its job is done, the claim is still in force.
+        if card.get("pid") == process.pid and not (folder / "out" / name / "manifest.json").exists():
             held.add(name)
     return held
 
 
 def in_its_second_video(folder: Path, process: subprocess.Popen) -> bool:
     begun = [folder / "out" / name / "segments" / "plan.json" for name in claims_of(folder, process)]
-    return (folder / "out" / "v1" / "manifest.json").exists() and any(plan.exists() for plan in begun)
+    return (folder / "out" / ".jobs" / "v1.done").exists() and any(plan.exists() for plan in begun)
+
+
+def hold_in_its_second_video(folder: Path, process: subprocess.Popen) -> None:
+    """Stop the process's clock with something finished and something saved, so that nothing moves while we look."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if in_its_second_video(folder, process):
+            os.kill(process.pid, signal.SIGSTOP)
+            if in_its_second_video(folder, process):
+                return
+            os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.02)
+    raise AssertionError(f"never in the middle of a second video (exit status {process.returncode})")
 
 
 @pytest.mark.slow
@@ -54,12 +68,10 @@ def test_two_hosts_make_every_video_once(told: signal.Signals, tmp_path: Path) -
     (tmp_path / "jobs.jsonl").write_text("\n".join(map(json.dumps, lines)))
     first, second = start(tmp_path, 0), start(tmp_path, 1)
     with running(first, second):
-        deadline = time.monotonic() + 300
-        # In the middle of its second video: something is saved, and something is finished.
-        while time.monotonic() < deadline and not in_its_second_video(tmp_path, second):
-            time.sleep(0.02)
+        hold_in_its_second_video(tmp_path, second)
         broken = claims_of(tmp_path, second)
         os.kill(second.pid, told)
+        os.kill(second.pid, signal.SIGCONT)
         second.wait(timeout=60)
         assert second.returncode == (130 if told == signal.SIGTERM else -signal.SIGKILL)
         stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/manifest.json")}
