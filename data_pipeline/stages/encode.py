@@ -1,13 +1,9 @@
 """Encode: what generators are trained on: latents of the pictures, features of the sound, the storyline's shots."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.director.plan import spans_of
@@ -15,11 +11,12 @@ from avatar_jax.director.storyline import parse
 from avatar_jax.media import BadInput
 from avatar_jax.metrics.reading import read_frames
 from avatar_jax.models.audio_encoder import FEATURE_RATE, AudioEncoderConfig, encode_recording
-from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+from avatar_jax.models.avatar_codec import CodecConfig
 from avatar_jax.models.portrait_layers import SIZE
 from avatar_jax.models.pose import HAND, POSE
 from avatar_jax.weights import ship
 from data_pipeline.chain import Build, Stage
+from data_pipeline.codec_latents import clip_latents, portrait_latent, sized
 from data_pipeline.protocol import Clip, LatentEncoder, Unencodable
 from data_pipeline.records import Record, Result
 from data_pipeline.settings import Encode, Settings
@@ -28,35 +25,13 @@ from data_pipeline.stages.finders import gate, named, square
 from data_pipeline.stages.labels import true_labels
 
 VERSION = "1"
-CHUNK = 20
-"""Frames per call, one compiled shape for clips of any length."""
 NEUTRAL = ("log_zoom", "yaw", "pitch", "roll", "open")
 """Readings that are zero in a portrait."""
 
 
-@partial(jax.jit, static_argnums=0)
-def _encode(config: CodecConfig, params: Any, frames_BTHW3: Any, pose_BTZ: Any, portrait_BHW3: Any) -> Any:
-    codec = AvatarCodec(config)
-    frames, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (frames_BTHW3, portrait_BHW3))
-    return codec.apply({"params": params}, frames, pose_BTZ, portrait, method=codec.encode)
-
-
-@partial(jax.jit, static_argnums=0)
-def _own(config: CodecConfig, params: Any, portrait_HW3: Any) -> Any:
-    codec = AvatarCodec(config)
-    portrait = portrait_HW3[None].astype(jnp.float32) / 127.5 - 1
-    made: Any = codec.apply({"params": params}, portrait, method=codec.portrait_latent)
-    return made[0]
-
-
-def _sized(told: dict[str, Any], kind: Callable[..., Any]) -> Any:
-    return kind(**{name: tuple(x) if isinstance(x, list) else x for name, x in told.items()})
-
-
 @functools.cache
-def _shipped(name: str) -> tuple[Any, dict[str, Any]]:
-    params, note = ship.load(ship.SHIPPED / f"{name}.safetensors")
-    return params, (note.get("config") or {}).get("model") or {}
+def _shipped(name: str, sizes: type) -> tuple[Any, Any]:
+    return sized(ship.SHIPPED / f"{name}.safetensors", sizes)
 
 
 def pose_of(seen: Any) -> np.ndarray:
@@ -94,22 +69,12 @@ class EmbeddedEncoder:
         seen = read_frames(reader, params, pictures)
         away = sum(np.abs(seen.of(name)) for name in NEUTRAL)
         portrait, poses = pictures[int(np.argmin(away))], pose_of(seen)
-        codec, sizes = _shipped("codec")
-        padding = -len(pictures) % CHUNK
-        frames = np.stack([*pictures, *[pictures[-1]] * padding])
-        poses = np.pad(poses, ((0, padding), (0, 0)), mode="edge")
-        config = _sized(sizes, CodecConfig)
-        parts = [
-            _encode(config, codec, frames[None, at : at + CHUNK], poses[None, at : at + CHUNK], portrait[None])[0]
-            for at in range(0, len(frames), CHUNK)
-        ]
-        latents = np.concatenate([np.asarray(part, np.float16) for part in parts])[: len(pictures)]
-        audio, sizes = _shipped("audio")
-        heard = encode_recording(audio, clip.mono, _sized(sizes, AudioEncoderConfig))
+        codec, config = _shipped("codec", CodecConfig)
+        audio, heard_by = _shipped("audio", AudioEncoderConfig)
         return {
-            "latents_TPC": latents,
-            "portrait_PC": np.asarray(_own(config, codec, portrait), np.float16),
-            "audio_FM": np.asarray(heard.features_BTM, np.float16),
+            "latents_TPC": clip_latents(config, codec, np.stack(pictures), poses, portrait),
+            "portrait_PC": portrait_latent(config, codec, portrait),
+            "audio_FM": np.asarray(encode_recording(audio, clip.mono, heard_by).features_BTM, np.float16),
         }
 
 

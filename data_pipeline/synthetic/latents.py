@@ -1,29 +1,20 @@
 """Clips as the generator is trained on them: codec latents at 25 fps and audio features at 50 Hz, in one record."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.models.audio_encoder import AudioEncoderConfig, encode_recording
-from avatar_jax.models.avatar_codec import AvatarCodec, CodecConfig
+from avatar_jax.models.avatar_codec import CodecConfig
 from avatar_jax.models.portrait_layers import SIZE
 from avatar_jax.models.pose import FACE_WINDOW
-from avatar_jax.weights import ship
+from data_pipeline.codec_latents import Params, clip_latents, portrait_latent, sized
 from data_pipeline.synthetic import render
 from data_pipeline.synthetic.clip import Clip
 from data_pipeline.synthetic.identity import Identity
 from data_pipeline.synthetic.layers import hand_poses, unwarped_faces
 from data_pipeline.synthetic.state import POSE_COLUMNS
-
-CHUNK = 20
-"""Frames per call of the encoder, one shape for clips of any length."""
-
-Params = Any
 
 
 @dataclass(frozen=True)
@@ -36,36 +27,12 @@ class Encoders:
     audio_config: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
 
 
-@partial(jax.jit, static_argnums=0)
-def _encode(config: CodecConfig, params: Params, faces_BTWW3: jax.Array, pose_BTZ: jax.Array, portrait_BHW3: jax.Array):
-    codec = AvatarCodec(config)
-    faces, portrait = (x.astype(jnp.float32) / 127.5 - 1 for x in (faces_BTWW3, portrait_BHW3))
-    return codec.apply({"params": params}, faces, pose_BTZ, portrait, method=codec.encode_faces)
-
-
 def encode_clip(encoders: Encoders, who: Identity, states_TS: np.ndarray) -> np.ndarray:
     """Latents [T, 17, 139] float16 of one character in these states."""
     faces = unwarped_faces(who, states_TS, SIZE)
     pose_TZ = np.concatenate([states_TS[:, POSE_COLUMNS], hand_poses(who, states_TS)], axis=-1)
-    portrait_HW3 = render.portrait(who, SIZE)
-    count = len(faces)
-    padding = -count % CHUNK
-    frames = np.pad(faces, ((0, padding), (0, 0), (0, 0), (0, 0)), mode="edge")
-    pose = np.pad(pose_TZ, ((0, padding), (0, 0)), mode="edge").astype(np.float32)
-    parts = []
-    for at in range(0, len(frames), CHUNK):
-        rows = slice(at, at + CHUNK)
-        made = _encode(encoders.codec_config, encoders.codec, frames[None, rows], pose[None, rows], portrait_HW3[None])
-        parts.append(np.asarray(made[0], np.float16))
-    return np.concatenate(parts)[:count]
-
-
-@partial(jax.jit, static_argnums=0)
-def portrait_latent(config: CodecConfig, params: Params, portrait_HW3: np.ndarray) -> jax.Array:
-    """The own latent [17, 139] of a portrait of SIZE pixels, uint8."""
-    portrait = jnp.asarray(portrait_HW3, jnp.float32)[None] / 127.5 - 1
-    made: Any = AvatarCodec(config).apply({"params": params}, portrait, method=AvatarCodec.portrait_latent)
-    return made[0]
+    config, params = encoders.codec_config, encoders.codec
+    return clip_latents(config, params, faces, pose_TZ, render.portrait(who, SIZE), "encode_faces")
 
 
 def face_points(clip: Clip) -> np.ndarray:
@@ -97,7 +64,7 @@ def latent_record(clip: Clip, encoders: Encoders) -> dict[str, np.ndarray | str]
     return {
         "seed": np.array([clip.seed, clip.identity.seed]),
         "latents_TPC": latents_TPC,
-        "portrait_PC": np.asarray(portrait, np.float16),
+        "portrait_PC": portrait,
         "audio_FM": np.asarray(audio.features_BTM, np.float16),
         "states_TS": clip.states_TS,
         "spans_S2": clip.spans_S2,
@@ -112,13 +79,6 @@ def load_encoders(codec: Path, audio: Path) -> Encoders:
     Raises:
       WeightsError: if a file is missing or damaged.
     """
-    (codec_params, codec_config), (audio_params, audio_config) = (
-        _load(path, sizes) for path, sizes in ((codec, CodecConfig), (audio, AudioEncoderConfig))
-    )
+    codec_params, codec_config = sized(codec, CodecConfig)
+    audio_params, audio_config = sized(audio, AudioEncoderConfig)
     return Encoders(codec_params, audio_params, codec_config, audio_config)
-
-
-def _load(path: Path, sizes: type) -> tuple[Params, Any]:
-    params, note = ship.load(path)
-    told = (note.get("config") or {}).get("model") or {}
-    return params, sizes(**{name: tuple(x) if isinstance(x, list) else x for name, x in told.items()})
