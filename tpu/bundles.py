@@ -325,12 +325,12 @@ def schedule(text: str, inputs: tuple[tuple[int, int], ...] = ()) -> Schedule:
         if bundle.branch is not None and landing is None:
             predicate, region = bundle.branch
             goes = machine.read(predicate) if predicate else True
-            if region not in starts:
-                raise KernelError(f"kernel: a branch to region {region}, which is not there")
             if isinstance(goes, Unknown):
                 guessed += 1
                 # Loops end, the rare case is left out, and what may be needed is run.
-                goes = goes is DATA and starts[region] > at
+                goes = goes is DATA and starts.get(region, 0) > at
+            if goes and region not in starts:
+                raise KernelError(f"kernel: a branch to region {region}, which is not there")
             landing = (at + DELAY, starts[region]) if goes else None
         if landing is not None and at == landing[0]:
             at, landing = landing[1], None

@@ -40,27 +40,32 @@ def forward(
     seen: Seen,
     queries: int = QUERIES,
     keys: int = KEYS,
+    cores: int = 1,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """A `blockwise.Forward` for seen.keys keys (no ids), in blocks of at most so many queries and keys; K is a
-    multiple of 128 outside of interpret mode."""
+    multiple of 128 outside of interpret mode. The queries are shared out to the cores of a chip that has several."""
     assert seen.query_ids_BN is None and seen.key_ids_BM is None, "many tokens to many: no ids"
     B, N, D = q_BND.shape
     M, K = k_BMD.shape[1], D // heads
-    bq, bk = block_size(N, queries, TILE), block_size(M, keys)
+    cores, rounds, bq = shares(N, queries, TILE, cores)
+    bk = block_size(M, keys)
     spare = ((0, 0), (0, -M % bk), (0, 0))
     k_BMD, v_BMD = jnp.pad(k_BMD, spare), jnp.pad(v_BMD, spare)
     blocks = k_BMD.shape[1] // bk
-    read = pl.BlockSpec((None, bq, K), lambda b, h, i, j, n: (b, i, h))
-    meet = pl.BlockSpec((None, bk, K), lambda b, h, i, j, n: (b, j, h))
+    read = pl.BlockSpec((None, bq, K), lambda c, b, h, i, j, n: (b, c * rounds + i, h))
+    meet = pl.BlockSpec((None, bk, K), lambda c, b, h, i, j, n: (b, j, h))
     dtype = q_BND.dtype
     y_BND, lse_BA1N = pl.pallas_call(
-        partial(_kernel, queries=N, blocks=blocks),
+        partial(_kernel, queries=N, rounds=rounds, blocks=blocks),
         grid_spec=pltpu.PrefetchScalarGridSpec(
             num_scalar_prefetch=1,
-            grid=(B, heads, pl.cdiv(N, bq), blocks),
+            grid=(cores, B, heads, rounds, blocks),
             in_specs=[read, meet, meet],
-            out_specs=[read, pl.BlockSpec((None, None, 1, bq), lambda b, h, i, j, n: (b, h, 0, i))],
+            out_specs=[
+                read,
+                pl.BlockSpec((None, None, 1, bq), lambda c, b, h, i, j, n: (b, h, 0, c * rounds + i)),
+            ],
             scratch_shapes=[
                 pltpu.VMEM((2 * K, bq), dtype),
                 pltpu.VMEM((1, bq), jnp.float32),
@@ -78,7 +83,7 @@ def forward(
             jax.ShapeDtypeStruct((B, heads, 1, N), jnp.float32),
         ],
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", "parallel", "arbitrary", "arbitrary"), vmem_limit_bytes=64 * 2**20
+            dimension_semantics=("parallel", *["arbitrary"] * 4), vmem_limit_bytes=64 * 2**20
         ),
         cost_estimate=pl.CostEstimate(
             flops=4 * B * heads * N * M * K,
@@ -98,6 +103,14 @@ def block_size(count: int, largest: int, unit: int = 128) -> int:
     return min(range(largest, largest // 2, -unit), key=lambda size: -count % size)
 
 
+def shares(count: int, largest: int, unit: int, cores: int) -> tuple[int, int, int]:
+    """(cores, rounds of each, size): blocks of at most `largest` that share `count` tokens out evenly; one core where
+    another would have nothing to do."""
+    size = block_size(-(-count // cores), largest, unit)
+    rounds = -(-count // (size * cores))
+    return shares(count, largest, unit, 1) if (cores * rounds - 1) * size >= count else (cores, rounds, size)
+
+
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.dot(a, b, preferred_element_type=jnp.float32)
 
@@ -109,8 +122,8 @@ def _kernel(count, q_ref, k_ref, v_ref, y_ref, lse_ref, q, top, total, read, ext
     columns beside the keys that meet those rows. p0, p1: weights of two tiles; s0, s1: by how much their sums shrink.
     sizes: the longest key of each block, the longest query, the lowest reference.
     """
-    blocks = sized["blocks"]
-    i, j = pl.program_id(2), pl.program_id(3)
+    blocks, core = sized["blocks"], pl.program_id(0)
+    i, j = pl.program_id(3), pl.program_id(4)
     (keys, K), queries = k_ref.shape, q_ref.shape[0]
     dtype = q_ref.dtype
 
@@ -166,7 +179,7 @@ def _kernel(count, q_ref, k_ref, v_ref, y_ref, lse_ref, q, top, total, read, ext
     def _() -> None:
         scaled = q_ref[...].astype(jnp.float32) * (K**-0.5 * LOG2E)
         if sized["queries"] % queries:
-            row = jax.lax.broadcasted_iota(jnp.int32, scaled.shape, 0) + i * queries
+            row = jax.lax.broadcasted_iota(jnp.int32, scaled.shape, 0) + (core * sized["rounds"] + i) * queries
             scaled = jnp.where(row < sized["queries"], scaled, 0.0)
         sizes[blocks] = longest(scaled)
         q[:K, :] = scaled.astype(dtype).T

@@ -15,7 +15,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
 from avatar_jax.nn.blockwise import Seen
-from avatar_jax.nn.flash import LOG2E, block_size
+from avatar_jax.nn.flash import LOG2E, block_size, shares
 
 QUERIES, KEYS = 2048, 2048
 """The largest block."""
@@ -38,9 +38,11 @@ def backward(
     queries: int = QUERIES,
     keys: int = KEYS,
     tile: int = TILE,
+    cores: int = 1,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """A `blockwise.Backward` for seen.keys keys (no ids); K is a multiple of 128 outside of interpret mode."""
+    """A `blockwise.Backward` for seen.keys keys (no ids); K is a multiple of 128 outside of interpret mode.
+    The keys are shared out to the cores of a chip that has several, and what they say of the queries is added up."""
     assert seen.query_ids_BN is None and seen.key_ids_BM is None, "many tokens to many: no ids"
     (B, N, D), M = q_BND.shape, k_BMD.shape[1]
     K, dtype = D // heads, q_BND.dtype
@@ -48,7 +50,7 @@ def backward(
     rows_BA2N = jnp.stack([lse_BAN * LOG2E, mean_BAN - dlse_BAN], axis=2)
     visible_M1 = (jnp.arange(M) < seen.keys)[:, None]
     k_BMD, v_BMD = (jnp.where(visible_M1, x, 0) for x in (k_BMD, v_BMD))
-    sized = partial(_gradients, heads=heads, blocks=(queries, keys, tile), interpret=interpret)
+    sized = partial(_gradients, heads=heads, blocks=(queries, keys, tile), cores=cores, interpret=interpret)
     parts = [
         sized(q_BND[:, some], dy_BND[:, some].astype(dtype), rows_BA2N[..., some], k_BMD, v_BMD)
         for some in (slice(start, start + MOST) for start in range(0, N, MOST))
@@ -66,38 +68,40 @@ def _gradients(
     v_BMD: jax.Array,
     heads: int,
     blocks: tuple[int, int, int],
+    cores: int,
     interpret: bool,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Gradients of queries that fit, and what they add to those of all keys and values."""
     (B, N, D), M, tile = q_BND.shape, k_BMD.shape[1], blocks[2]
     K, dtype = D // heads, q_BND.dtype
-    bq, bk = block_size(N, blocks[0], tile), block_size(M, blocks[1], tile)
-    more_q, more_k = ((0, 0), (0, -N % bq), (0, 0)), ((0, 0), (0, -M % bk), (0, 0))
+    bq = block_size(N, blocks[0], tile)
+    cores, passes, bk = shares(M, blocks[1], tile, cores)
+    more_q, more_k = ((0, 0), (0, -N % bq), (0, 0)), ((0, 0), (0, cores * passes * bk - M), (0, 0))
     q_BND, dy_BND, k_BMD, v_BMD = (
         jnp.pad(x, more) for x, more in ((q_BND, more_q), (dy_BND, more_q), (k_BMD, more_k), (v_BMD, more_k))
     )
     rows_BA2N = jnp.pad(rows_BA2N, ((0, 0), (0, 0), (0, 0), (0, -N % bq)))
-    last, rounds = k_BMD.shape[1] // bk - 1, q_BND.shape[1] // bq
-    of_queries = pl.BlockSpec((None, bq, K), lambda b, h, j, i: (b, i, h))
-    of_keys = pl.BlockSpec((None, bk, K), lambda b, h, j, i: (b, j, h))
-    dq, dk, dv = pl.pallas_call(
+    rounds = q_BND.shape[1] // bq
+    of_queries = pl.BlockSpec((None, bq, K), lambda c, b, h, j, i: (b, i, h))
+    of_keys = pl.BlockSpec((None, bk, K), lambda c, b, h, j, i: (b, c * passes + j, h))
+    dq_CBND, dk, dv = pl.pallas_call(
         partial(_kernel, tile=tile),
-        grid=(B, heads, last + 1, rounds),
+        grid=(cores, B, heads, passes, rounds),
         in_specs=[
             of_queries,
             of_queries,
-            pl.BlockSpec((None, None, 2, bq), lambda b, h, j, i: (b, h, 0, i)),
+            pl.BlockSpec((None, None, 2, bq), lambda c, b, h, j, i: (b, h, 0, i)),
             of_keys,
             of_keys,
         ],
         # A block of queries is done when the last keys have gone by: until then the first one's place is held.
         out_specs=[
-            pl.BlockSpec((None, bq, K), lambda b, h, j, i: (b, jnp.where(j == last, i, 0), h)),
+            pl.BlockSpec((None, None, bq, K), lambda c, b, h, j, i: (c, b, jnp.where(j == passes - 1, i, 0), h)),
             of_keys,
             of_keys,
         ],
         out_shape=[
-            jax.ShapeDtypeStruct(q_BND.shape, dtype),
+            jax.ShapeDtypeStruct((cores, *q_BND.shape), dtype if cores == 1 else jnp.float32),
             jax.ShapeDtypeStruct(k_BMD.shape, dtype),
             jax.ShapeDtypeStruct(v_BMD.shape, dtype),
         ],
@@ -108,17 +112,18 @@ def _gradients(
             *(pltpu.VMEM((K, bk), jnp.float32) for _ in range(2)),
         ],
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", "parallel", "arbitrary", "arbitrary"), vmem_limit_bytes=64 * 2**20
+            dimension_semantics=("parallel", *["arbitrary"] * 4), vmem_limit_bytes=64 * 2**20
         ),
         cost_estimate=pl.CostEstimate(
             flops=10 * B * heads * N * M * K,
             transcendentals=B * heads * N * M,
-            bytes_accessed=dtype.itemsize * B * D * (3 * N * (last + 1) + 4 * M),
+            bytes_accessed=dtype.itemsize * B * D * (3 * N * cores * passes + 4 * M),
         ),
         interpret=interpret,
         name="flash_gradients",
     )(q_BND, dy_BND, rows_BA2N, k_BMD, v_BMD)
-    return dq[:, :N], dk[:, :M], dv[:, :M]
+    dq_BND = dq_CBND[0] if cores == 1 else dq_CBND.sum(0).astype(dtype)
+    return dq_BND[:, :N], dk[:, :M], dv[:, :M]
 
 
 def _kernel(
@@ -144,7 +149,7 @@ def _kernel(
     rows [2, queries]: log-sum in powers of two, and what is taken off the gradient of every weight. q, dy, k: what
     came in, with tokens in columns. dq [blocks, K, queries], dk, dv [K, keys]: sums.
     """
-    j, i, dtype = pl.program_id(2), pl.program_id(3), q_ref.dtype
+    j, i, dtype = pl.program_id(3), pl.program_id(4), q_ref.dtype
     (queries, K), keys = q_ref.shape, k_ref.shape[0]
     scale = K**-0.5
     dot = partial(jax.lax.dot_general, preferred_element_type=jnp.float32)
@@ -179,11 +184,11 @@ def _kernel(
 
     jax.lax.fori_loop(0, queries // tile, of_tile, None)
 
-    @pl.when(i == pl.num_programs(3) - 1)
+    @pl.when(i == pl.num_programs(4) - 1)
     def _() -> None:
         dk_ref[...] = (dk[...] * (1 / LOG2E)).T.astype(dtype)
         dv_ref[...] = dv[...].T.astype(dtype)
 
-    @pl.when(j == pl.num_programs(2) - 1)
+    @pl.when(j == pl.num_programs(3) - 1)
     def _() -> None:
-        dq_ref[...] = (dq[i] * scale).T.astype(dtype)
+        dq_ref[...] = (dq[i] * scale).T.astype(dq_ref.dtype)

@@ -11,7 +11,8 @@ Activations are [B, N, A * K], so that kernels need no change of layout.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -59,6 +60,9 @@ class Kernels:
 
 MANY, FEW = Method(flash.forward, flash_back.backward), Method(flash_few.forward, backward)
 TPU = Kernels(MANY, FEW, rotate_rows, grouped_by_kernel, joined_by_kernel, 2048)
+SHARED = Method(partial(flash.forward, cores=2), partial(flash_back.backward, cores=2))
+TPU_OF_TWO_CORES = replace(TPU, many=SHARED)
+"""v4 and v5p, whose two cores are one device."""
 ANYWHERE = Kernels(BLOCKWISE, BLOCKWISE, rotate_in_groups, grouped, joined, 1)
 
 
@@ -68,10 +72,17 @@ def platform() -> str:
     return jax.default_backend() if device is None or device.platform is None else device.platform
 
 
+def cores() -> int:
+    """Of each device that the program is for."""
+    device = jax.sharding.get_abstract_mesh().abstract_device or jax.devices()[0]
+    return getattr(device, "num_cores", None) or 1
+
+
 def kernels(tokens: int, head_width: int) -> Kernels:
     """The fastest that can run these sizes."""
-    fit = head_width % 128 == 0 and tokens >= KERNEL_TOKENS
-    return TPU if fit and platform() == "tpu" else ANYWHERE
+    if head_width % 128 or tokens < KERNEL_TOKENS or platform() != "tpu":
+        return ANYWHERE
+    return TPU_OF_TWO_CORES if cores() == 2 else TPU
 
 
 def token_ways() -> int:

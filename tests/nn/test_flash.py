@@ -21,12 +21,13 @@ back = partial(flash_back.backward, queries=256, keys=256, tile=128, interpret=T
 
 
 @pytest.mark.parametrize("dtype, atol", [(jnp.float32, 2e-5), (jnp.bfloat16, 4e-2)])
-@pytest.mark.parametrize("queries, keys, count", [(700, 900, 893), (300, 130, 130)])
+@pytest.mark.parametrize("queries, keys, count, cores", [(700, 900, 893, 1), (300, 130, 130, 1), (1500, 300, 290, 2)])
 def test_many_to_many_equals_plain_attention(
-    queries: int, keys: int, count: int, dtype: jnp.dtype, atol: float
+    queries: int, keys: int, count: int, cores: int, dtype: jnp.dtype, atol: float
 ) -> None:
     q, k, v = (x.astype(dtype) for x in some(queries, keys, 128))
-    for found, expected in zip(many(q, k, v, HEADS, Seen(count)), plain(q, k, v, Seen(count)), strict=True):
+    ours = many(q, k, v, HEADS, Seen(count), cores=cores)
+    for found, expected in zip(ours, plain(q, k, v, Seen(count)), strict=True):
         np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
 
 
@@ -54,7 +55,10 @@ def test_few_keys_equal_plain_attention(queries: int, keys: int, dtype: jnp.dtyp
             np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
 
 
-@pytest.mark.parametrize("method", [Method(many, backward), Method(few, backward), Method(many, back)])
+SHARED = Method(partial(many, cores=2), partial(back, cores=2))
+
+
+@pytest.mark.parametrize("method", [Method(many, backward), Method(few, backward), Method(many, back), SHARED])
 def test_gradients_equal_those_of_plain_attention(method: Method) -> None:
     q, k, v = some(300, 260, 128)
 
@@ -79,6 +83,13 @@ def test_gradients_of_more_queries_than_fit_and_of_keys_that_are_hidden(monkeypa
     for found, wanted in zip(ours, backward(q, k, v, HEADS, Seen(100), y, lse, *given), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert not np.any(ours[1][:, 100:]) and not np.any(ours[2][:, 100:])
+
+
+@pytest.mark.parametrize(
+    "count, cores, expected", [(32_760, 2, (2, 2, 8192)), (75_600, 2, (2, 4, 9472)), (256, 2, (1, 1, 256))]
+)
+def test_blocks_are_shared_out_evenly(count: int, cores: int, expected: tuple[int, int, int]) -> None:
+    assert flash.shares(count, flash.QUERIES, flash.TILE, cores) == expected
 
 
 @pytest.mark.parametrize("groups, parts", [(2, 1), (1, 2)])
