@@ -14,7 +14,7 @@ from avatar_jax.nn.attention import attend, attend_in_frames, merge_heads, split
 from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen
 from avatar_jax.nn.groups import grouped, joined
 from avatar_jax.nn.rope import rope_tables
-from avatar_jax.nn.route import few_attend, frame_attend, padding, self_attend
+from avatar_jax.nn.route import ANYWHERE, TPU, TPU_OF_TWO_CORES, few_attend, frame_attend, kernels, padding, self_attend
 
 many = Method(
     partial(flash.forward, queries=256, keys=256, interpret=True),
@@ -30,6 +30,15 @@ def draws(*shapes: tuple[int, ...]) -> list[jax.Array]:
 def by_heads(method: Method, q: jax.Array, k: jax.Array, v: jax.Array, heads: int, seen: Seen, axis: str) -> jax.Array:
     cut = (devices := jax.lax.axis_size(axis), ulysses.parts(heads // devices))
     return joined(ulysses.attend(method, *(grouped(x, *cut) for x in (q, k, v)), heads, seen, axis))
+
+
+@pytest.mark.parametrize("kind, count, many", [("TPU v6 lite", 1, TPU.many), ("TPU v5", 2, TPU_OF_TWO_CORES.many)])
+def test_kernels_are_those_of_the_chip_that_the_mesh_is_of(kind: str, count: int, many: Method) -> None:
+    device = jax.sharding.AbstractDevice(device_kind=kind, num_cores=count, platform="tpu")
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((2,), ("seq",), abstract_device=device)):
+        assert kernels(32_760, 128).many is many
+        assert kernels(32_760, 64) is ANYWHERE and kernels(10, 128) is ANYWHERE
+    assert kernels(32_760, 128) is ANYWHERE
 
 
 @pytest.mark.parametrize("exchange", [by_heads, ring.attend])

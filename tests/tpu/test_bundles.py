@@ -73,6 +73,13 @@ def test_what_depends_on_the_data_is_rare_and_what_depends_on_inputs_is_run() ->
     assert schedule(asked, ((0, 2),)).cycles == 2 + 4 * 15
 
 
+def test_a_core_that_has_nothing_to_do_leaves_for_the_end_which_has_no_name() -> None:
+    asked = counting("4", "%p1_p0 = scmp.gt.s32.totalorder %s9_s5, 3").replace("empty region 8", "empty region 80")
+    assert schedule(asked).cycles == 2 + 4 * 15
+    with pytest.raises(KernelError, match="region 8"):
+        schedule(asked, ((0, 5),))
+
+
 def test_arithmetic_of_unknown_numbers() -> None:
     minus, either = strict("ssub", lambda a, b: a - b), strict("por", lambda a, b: a or b)
     assert minus(DATA, float("-inf")) == float("inf")
