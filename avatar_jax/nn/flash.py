@@ -83,7 +83,8 @@ def forward(
             jax.ShapeDtypeStruct((B, heads, 1, N), jnp.float32),
         ],
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", *["arbitrary"] * 4), vmem_limit_bytes=64 * 2**20
+            dimension_semantics=("parallel", "arbitrary", "arbitrary", "arbitrary", "arbitrary"),
+            vmem_limit_bytes=64 * 2**20,
         ),
         cost_estimate=pl.CostEstimate(
             flops=4 * B * heads * N * M * K,

@@ -112,7 +112,8 @@ def _gradients(
             *(pltpu.VMEM((K, bk), jnp.float32) for _ in range(2)),
         ],
         compiler_params=pltpu.CompilerParams(
-            dimension_semantics=("parallel", *["arbitrary"] * 4), vmem_limit_bytes=64 * 2**20
+            dimension_semantics=("parallel", "arbitrary", "arbitrary", "arbitrary", "arbitrary"),
+            vmem_limit_bytes=64 * 2**20,
         ),
         cost_estimate=pl.CostEstimate(
             flops=10 * B * heads * N * M * K,
