@@ -2,7 +2,7 @@
 
     python train.py --ablate embedded --out runs/ablations --data=data/embedded
 
-300 steps an arm, 600 where it begins from nothing, two seeds, about 4 CPU-hours in all; scores are read from
+300 steps an arm, 450 where it begins from nothing, two seeds, about 4 CPU-hours in all; scores are read from
 generated latents of held-out windows (`training.window_scores`). Topics:
 
 mouth weighting   the loss is 11 times as strong at the mouth | the same everywhere; the readout's loss is off in both
@@ -24,7 +24,7 @@ from avatar_jax.training.ablation import Ablation, Arm
 NO_READOUT = "--dit.loss.face=0"
 NO_PATCHES = "--dit.model.sound_channels=0"
 NO_PORTRAIT = "--dit.model.portrait_channels=0"
-FROM_NOTHING = ("--dit.optimiser.rate=2.5e-3", "--dit.optimiser.steps=600")
+FROM_NOTHING = ("--dit.optimiser.rate=2.5e-3", "--dit.optimiser.steps=450")
 
 CONFIG = Ablation(
     config="configs/embedded.py",
