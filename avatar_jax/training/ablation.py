@@ -26,7 +26,8 @@ class Arm:
     """One variant. `changes` are overrides as on the command line.
 
     scratch: begins with fresh parameters instead of the common checkpoint. scored_like: not trained; the parameters of
-    that arm are scored under the changed config.
+    that arm are scored under the changed config. beside: the arm that it is compared with, by name; the set's first one
+    unless given.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Arm:
     changes: tuple[str, ...] = ()
     scratch: bool = False
     scored_like: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Ablation:
     stage: str
     arms: tuple[Arm, ...]
     columns: tuple[str, ...]
-    """Scores in the table; the first one is plotted."""
+    """Scores in the table; the first four are plotted."""
     common: tuple[str, ...] = ()
     """Overrides of all arms."""
     start: str = "shipped"
@@ -60,6 +62,8 @@ class Ablation:
         for i, arm in enumerate(self.arms):
             if arm.scored_like and arm.scored_like not in names[:i]:
                 raise ValueError(f"{arm.name} is scored like an arm that comes before it")
+            if arm.beside and arm.beside not in names:
+                raise ValueError(f"{arm.name} is compared with an arm of the set")
 
 
 def path_of(name: str, folder: Path = Path("configs/ablations")) -> Path:
@@ -145,7 +149,9 @@ def report(ablation: Ablation, out: Path) -> None:
 
 
 def table(ablation: Ablation, rows: Sequence[Row]) -> str:
-    """Markdown: a line for each arm, mean over seeds with the lowest and highest in brackets."""
+    """Markdown: a line for each arm. Means over seeds; in brackets what each seed's score is more than that of the arm
+    beside it with the same seed, whose held-out windows are the same, or the scores themselves of an arm that others
+    are compared with."""
     lines = [
         "| topic | arm | " + " | ".join(ablation.columns) + " | seeds | CPU-s |",
         "|---|---|" + "---|" * (len(ablation.columns) + 2),
@@ -154,38 +160,53 @@ def table(ablation: Ablation, rows: Sequence[Row]) -> str:
         mine = [row for row in rows if row["arm"] == arm.name]
         if not mine:
             continue
-        cells = [cell([row["scores"].get(column) for row in mine]) for column in ablation.columns]
+        beside = compared(ablation, arm)
+        cells = []
+        for column in ablation.columns:
+            own, others = scores_of(rows, arm.name, column), scores_of(rows, beside, column)
+            shared = sorted(own.keys() & others.keys())
+            apart = [
+                f"{own[seed]:.3f}" if beside == arm.name else f"{own[seed] - others[seed]:+.3f}" for seed in shared
+            ]
+            spread = f" ({', '.join(apart)})" if apart else ""
+            cells.append(f"{np.mean(list(own.values())):.3f}{spread}" if own else "")
         took = np.mean([row.get("cpu_seconds", 0.0) for row in mine])
         lines.append(f"| {arm.topic} | {arm.name} | {' | '.join(cells)} | {len(mine)} | {took:.0f} |")
     return "\n".join(lines) + "\n"
 
 
-def cell(values: Sequence[float | None]) -> str:
-    found = [value for value in values if value is not None]
-    if not found:
-        return ""
-    spread = f" ({min(found):.3f}, {max(found):.3f})" if len(found) > 1 else ""
-    return f"{np.mean(found):.3f}{spread}"
+def compared(ablation: Ablation, arm: Arm) -> str:
+    """The arm that this one is compared with; itself, where it is compared with none and others with it."""
+    own = any(other.beside == arm.name for other in ablation.arms)
+    return arm.beside or (arm.name if own else ablation.arms[0].name)
+
+
+def scores_of(rows: Sequence[Row], arm: str, column: str) -> dict[int, float]:
+    """Seed -> score; of two rows of a seed the later one counts."""
+    found = {row["seed"]: row["scores"].get(column) for row in rows if row["arm"] == arm}
+    return {seed: score for seed, score in found.items() if score is not None}
 
 
 def plot(ablation: Ablation, rows: Sequence[Row], path: Path) -> None:
-    """The first columns, an arm a line: a dot for every seed, a bar at the mean."""
+    """The first columns, an arm a line: a dot for every seed, by how much it is more than the arm beside it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [arm for arm in ablation.arms if any(row["arm"] == arm.name for row in rows)]
-    columns = ablation.columns[:3]
-    figure = Figure(figsize=(4 + 3 * len(columns), 1 + 0.35 * max(1, len(shown))), layout="constrained")
+    apart = [arm for arm in ablation.arms if compared(ablation, arm) != arm.name]
+    shown = [arm for arm in apart if any(row["arm"] == arm.name for row in rows)]
+    columns = ablation.columns[:4]
+    figure = Figure(figsize=(4 + 2.5 * len(columns), 1 + 0.35 * max(1, len(shown))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axis, column in zip(axes, columns, strict=True):
         for y, arm in enumerate(shown):
-            values = [row["scores"].get(column) for row in rows if row["arm"] == arm.name]
-            found = [value for value in values if value is not None]
-            if found:
-                axis.plot(found, [y] * len(found), "o", color="tab:blue", alpha=0.6)
-                axis.plot([np.mean(found)], [y], "|", color="black", markersize=14)
-        axis.set_yticks(range(len(shown)), [arm.name for arm in shown])
+            own, others = (scores_of(rows, name, column) for name in (arm.name, compared(ablation, arm)))
+            more = [own[seed] - others[seed] for seed in own.keys() & others.keys()]
+            if more:
+                axis.plot(more, [y] * len(more), "o", color="tab:blue", alpha=0.6)
+                axis.plot([np.mean(more)], [y], "|", color="black", markersize=14)
+        axis.axvline(0, color="grey", linewidth=0.8)
+        axis.set_yticks(range(len(shown)), [f"{arm.name} - {compared(ablation, arm)}" for arm in shown])
         axis.set_xlabel(column)
         axis.grid(alpha=0.3)
     axes[0].invert_yaxis()

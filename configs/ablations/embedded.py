@@ -22,8 +22,10 @@ audio scale       1 | 1.5 | 2 times what the sound adds. Not trained
 from avatar_jax.training.ablation import Ablation, Arm
 
 NO_READOUT = "--dit.loss.face=0"
-NO_PATCHES = "--dit.model.sound_channels=0"
+NO_ATTENTION, NO_PATCHES = "--dit.model.dit.audio_width=none", "--dit.model.sound_channels=0"
 NO_PORTRAIT = "--dit.model.portrait_channels=0"
+WEIGHTED, SCRATCH, ALONE = "mouth weighted, no readout", "both ways in", "attention alone"
+WHOLE = "--dit.model.whole_sound=true"
 FROM_NOTHING = ("--dit.optimiser.rate=2.5e-3", "--dit.optimiser.steps=450")
 
 CONFIG = Ablation(
@@ -35,8 +37,8 @@ CONFIG = Ablation(
     columns=("mouth", "ends_mouth", "first_mouth", "explained", "face_smile", "ends_error", "mouth_swapped"),
     arms=(
         Arm("control", "all"),
-        Arm("mouth weighted, no readout", "mouth weighting", (NO_READOUT,)),
-        Arm("mouth as all else, no readout", "mouth weighting", (NO_READOUT, "--dit.loss.mouth=0")),
+        Arm(WEIGHTED, "mouth weighting", (NO_READOUT,), beside="control"),
+        Arm("mouth as all else, no readout", "mouth weighting", (NO_READOUT, "--dit.loss.mouth=0"), beside=WEIGHTED),
         Arm("frozen text", "frozen text", ("--dit.optimiser.frozen=text",)),
         Arm("empty padding", "empty padding", ("--dit.padding=0.33",)),
         Arm("no director adapter", "director adapter", ("--dit.model.dit.storyline=false",)),
@@ -45,10 +47,10 @@ CONFIG = Ablation(
         Arm("negative frame", "negative frame", ("--dit.eval_guidance.negative=0.5",), scored_like="control"),
         Arm("audio scale 1.5", "audio scale", ("--dit.eval_gain=1.5",), scored_like="control"),
         Arm("audio scale 2", "audio scale", ("--dit.eval_gain=2",), scored_like="control"),
-        Arm("both ways in", "audio fusion, portrait", FROM_NOTHING, scratch=True),
-        Arm("portrait unseen", "portrait", (*FROM_NOTHING, NO_PORTRAIT), scratch=True),
-        Arm("attention alone", "audio fusion, sliding window", (*FROM_NOTHING, NO_PATCHES), scratch=True),
-        Arm("patches alone", "audio fusion", (*FROM_NOTHING, "--dit.model.dit.audio_width=none"), scratch=True),
-        Arm("whole sound", "sliding window", (*FROM_NOTHING, NO_PATCHES, "--dit.model.whole_sound=true"), scratch=True),
+        Arm(SCRATCH, "audio fusion, portrait", FROM_NOTHING, scratch=True),
+        Arm("portrait unseen", "portrait", (*FROM_NOTHING, NO_PORTRAIT), scratch=True, beside=SCRATCH),
+        Arm(ALONE, "audio fusion, sliding window", (*FROM_NOTHING, NO_PATCHES), scratch=True, beside=SCRATCH),
+        Arm("patches alone", "audio fusion", (*FROM_NOTHING, NO_ATTENTION), scratch=True, beside=SCRATCH),
+        Arm("whole sound", "sliding window", (*FROM_NOTHING, NO_PATCHES, WHOLE), scratch=True, beside=ALONE),
     ),
 )

@@ -13,6 +13,7 @@ import train
 from avatar_jax import config as configs
 from avatar_jax.mesh import make_mesh
 from avatar_jax.training import ablation
+from avatar_jax.training.ablation import Ablation, Arm
 from avatar_jax.training.loop import LoopConfig, run
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.weights import ship
@@ -101,6 +102,27 @@ def test_seeds_apart_in_one_folder(folder: Path, capsys: pytest.CaptureFixture) 
     assert train.main(["--config", str(TOY), "--out", "x", "--seeds", "1"]) == 2
 
 
+def test_arms_are_compared_seed_by_seed_with_the_arm_beside_them() -> None:
+    arms = (Arm("control", "all"), Arm("other", "x"), Arm("base", "y"), Arm("far", "y", beside="base"))
+    scores = {"control": (0.5, 0.7), "other": (0.6, 0.75), "base": (0.1, 0.2), "far": (0.3, 0.3)}
+    rows = [
+        {"arm": name, "seed": seed, "scores": {"error": value}, "cpu_seconds": 7.0}
+        for name, values in scores.items()
+        for seed, value in enumerate(values)
+    ]
+    told = ablation.table(Ablation("c", "toy", arms, ("error",)), rows).splitlines()[2:]
+    assert told == [
+        "| all | control | 0.600 (0.500, 0.700) | 2 | 7 |",
+        "| x | other | 0.675 (+0.100, +0.050) | 2 | 7 |",
+        "| y | base | 0.150 (0.100, 0.200) | 2 | 7 |",
+        "| y | far | 0.300 (+0.200, +0.100) | 2 | 7 |",
+    ]
+    alone = ablation.table(Ablation("c", "toy", arms, ("error",)), rows[2:])
+    assert "| x | other | 0.675 | 2 | 7 |" in alone, "nothing to compare with"
+    with pytest.raises(ValueError, match="compared"):
+        Ablation("c", "toy", (Arm("control", "all", beside="nobody"),), ("error",))
+
+
 def test_mistakes_are_told_before_anything_is_trained(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert train.main(["--ablate", "tyni", "--out", "out"]) == 2
     assert "did you mean tiny?" in capsys.readouterr().err
@@ -117,7 +139,7 @@ def test_the_set_of_the_embedded_model_is_sound() -> None:
     topics = {topic for arm in study.arms for topic in arm.topic.split(", ")}
     assert topics == {
         "all", "mouth weighting", "sliding window", "frozen text", "empty padding", "director adapter", "audio fusion",
-        "last frame", "negative frame", "audio scale",
+        "last frame", "negative frame", "audio scale", "portrait",
     }  # fmt: skip
 
 
@@ -129,8 +151,9 @@ def test_the_set_of_the_embedded_model_is_sound() -> None:
         {"sound_channels": 0, "whole_sound": True},
         {"dit": replace(MODEL.dit, audio_width=None)},
         {"dit": replace(MODEL.dit, storyline=True)},
+        {"portrait_channels": 0},
     ],
-    ids=["attention alone", "whole sound", "patches alone", "director adapter"],
+    ids=["attention alone", "whole sound", "patches alone", "director adapter", "portrait unseen"],
 )
 def test_the_models_of_the_embedded_set_train(changes: dict, tmp_path: Path) -> None:
     """The sizes that its arms take away or add, on a tiny model: two steps with Muon, then scores."""
