@@ -2,7 +2,7 @@
 
     python train.py --ablate embedded --out runs/ablations --data=data/embedded
 
-300 steps an arm, 450 where it begins from nothing, two seeds, about 4 CPU-hours in all; scores are read from
+300 steps an arm, 450 where it begins from nothing, two seeds, about 3 CPU-hours of training; scores are read from
 generated latents of held-out windows (`training.window_scores`). Topics:
 
 mouth weighting   the loss is 11 times as strong at the mouth | the same everywhere; the readout's loss is off in both

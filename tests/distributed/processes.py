@@ -54,8 +54,8 @@ def running(*processes: subprocess.Popen):
 
 
 UNMET = "Gloo context initialization failed"
-"""XLA's CPU collectives give each other 30 s to meet for the first time, which nothing can change. On two busy cores a
-process that is still compiling comes later. TPU collectives know no such limit."""
+"""What JAX says when a process waited 30 s for another's first collective: seen on busy cores, where one is still
+compiling, and once on a calm machine, cause unknown. A real disorder of collectives fails the second time, too."""
 
 
 def run(command: Sequence[str], count: int, timeout: float = 300) -> list[subprocess.CompletedProcess]:
