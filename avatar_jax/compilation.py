@@ -8,9 +8,13 @@ and appear whole. On TPU a folder in a bucket serves all hosts, the new ones aft
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
+
+from avatar_jax.mesh import platform
 
 WORTH_KEEPING_S = 0.3
 """Programs that compile faster than this are compiled again."""
@@ -41,3 +45,21 @@ def keep_programs() -> str:
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING_S)
     return where
+
+
+class Program:
+    """`jax.jit` of a function, with options for the compiler where the program is for a TPU (no other knows them)."""
+
+    def __init__(self, function: Callable[..., Any], on_tpu: dict[str, str], static: Sequence[int] = ()) -> None:
+        self.anywhere = jax.jit(function, static_argnums=static)
+        self.on_tpu = jax.jit(function, static_argnums=static, compiler_options=on_tpu)
+
+    def chosen(self) -> Any:
+        return self.on_tpu if platform() == "tpu" else self.anywhere
+
+    def __call__(self, *args: Any) -> Any:
+        return self.chosen()(*args)
+
+    def lower(self, *args: Any) -> Any:
+        """As of `jax.jit`."""
+        return self.chosen().lower(*args)

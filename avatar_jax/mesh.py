@@ -204,6 +204,12 @@ def fetched(tree: Any) -> Any:
     return jax.tree.map(whole, tree)
 
 
+def platform() -> str:
+    """What the program is for: the devices of the mesh that `jax.set_mesh` set, which may not be here, or ours."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return jax.default_backend() if device is None or device.platform is None else device.platform
+
+
 def parameter_shardings(boxed: Any, mesh: Mesh) -> Any:
     """Shardings for parameters as returned by `Module.init` (or its `eval_shape`), boxes and all, unboxed in shape.
 

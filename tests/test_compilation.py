@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from avatar_jax import compilation
@@ -42,3 +43,14 @@ def test_a_folder_that_cannot_be_written(
     assert compilation.keep_programs() == "" and jax.config.jax_compilation_cache_dir is None
     told = capsys.readouterr().err
     assert told.startswith("warning: compiled programs are not kept") and len(told.splitlines()) == 1
+
+
+def test_options_for_tpu_are_given_to_programs_for_tpu_alone() -> None:
+    program = compilation.Program(lambda n, x: n * x, {"xla_tpu_scoped_vmem_limit_kib": "16384"}, static=(0,))
+    assert program(3, jnp.float32(2)) == 6
+    assert program.chosen() is program.anywhere
+    device = jax.sharding.AbstractDevice(device_kind="TPU v6 lite", num_cores=1, platform="tpu")
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((2,), ("seq",), abstract_device=device)):
+        assert program.chosen() is program.on_tpu
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_tpu_scoped_vmem_limit_kib"):
+        program.on_tpu(3, jnp.float32(2))

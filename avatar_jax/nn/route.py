@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from avatar_jax.mesh import RULES, fitting, ways
+from avatar_jax.mesh import RULES, fitting, platform, ways
 from avatar_jax.nn import flash, flash_back, flash_few, ring, ulysses
 from avatar_jax.nn.attention import attend, attend_in_frames, attend_seen, merge_heads, split_heads
 from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen, attention, backward
@@ -64,12 +64,6 @@ SHARED = Method(partial(flash.forward, cores=2), partial(flash_back.backward, co
 TPU_OF_TWO_CORES = replace(TPU, many=SHARED)
 """v4 and v5p, whose two cores are one device."""
 ANYWHERE = Kernels(BLOCKWISE, BLOCKWISE, rotate_in_groups, grouped, joined, 1)
-
-
-def platform() -> str:
-    """What the program is for: the devices of the mesh that `jax.set_mesh` set, which may not be here, or ours."""
-    device = jax.sharding.get_abstract_mesh().abstract_device
-    return jax.default_backend() if device is None or device.platform is None else device.platform
 
 
 def cores() -> int:

@@ -107,7 +107,7 @@ def test_five_sub_clips_on_two_places_and_another_length(tmp_path: Path) -> None
     for a, b in zip(at_once, in_waves, strict=True):
         # Key frames are rounded to whole levels, where a tie may fall to either side; another window is ones away.
         np.testing.assert_allclose(a, b, atol=5e-3)
-    big = (solve_windows, encode_video, decode_video, encode_pictures, encode_ids)
+    big = (solve_windows, encode_video.anywhere, decode_video.anywhere, encode_pictures, encode_ids)
     programs = [program._cache_size() for program in big]
     assert len(latents("longer", 2.2, "--mesh", "data=2")) == 7
     assert [program._cache_size() for program in big] == programs, "one executable of each serves both requests"

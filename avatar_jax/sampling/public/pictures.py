@@ -1,7 +1,6 @@
 """Pictures in and out: the portrait at the model's size, the VAE both ways, picture tokens, colours."""
 
 from collections.abc import Sequence
-from functools import partial
 from math import log
 from typing import Any
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from avatar_jax.compilation import Program
 from avatar_jax.mesh import fetched
 from avatar_jax.models.clip_vision import clip_pixels, encode_pictures
 from avatar_jax.models.suite import Part
@@ -50,17 +50,22 @@ def fitted(
     return cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC)
 
 
-@partial(jax.jit, static_argnums=0)
-def encode_video(config: VAEConfig, params: Any, frames_BFHW3: jax.Array) -> jax.Array:
+def _encode(config: VAEConfig, params: Any, frames_BFHW3: jax.Array) -> jax.Array:
     """Frames in [-1, 1] -> latents, a few frames at a time."""
     return encode_stream(VideoVAE(config), params, frames_BFHW3)
 
 
-@partial(jax.jit, static_argnums=0)
-def decode_video(config: VAEConfig, params: Any, latents_BTHWC: jax.Array) -> jax.Array:
+def _decode(config: VAEConfig, params: Any, latents_BTHWC: jax.Array) -> jax.Array:
     """Latents -> uint8 frames, a latent at a time."""
     frames = decode_stream(VideoVAE(config), params, latents_BTHWC)
     return jnp.round((frames + 1) * 127.5).astype(jnp.uint8)
+
+
+SMALL_TILES = {"xla_tpu_scoped_vmem_limit_kib": "16384"}
+"""Of on-chip memory. With the 64 MiB that the launch files give the denoiser, convolutions get tiles so large that
+the compiler makes the same ones smaller and smaller, several times over (docs/tpu.md)."""
+encode_video = Program(_encode, SMALL_TILES, static=(0,))
+decode_video = Program(_decode, SMALL_TILES, static=(0,))
 
 
 def picture_tokens(part: Part[Any], pictures: list[np.ndarray]) -> Float32[np.ndarray, "N I E"]:
