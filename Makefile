@@ -62,6 +62,7 @@ train-embedded: $(VENV)/.all
 	$(SYNTHETIC) latents --out $(DATA)/latents --count 1600 --weights $(RUN)
 	$(SYNTHETIC) latents --out $(DATA)/latents-heldout --count 48 --split heldout --weights $(RUN)
 	$(TRAIN) dit
+	$(TRAIN) distil
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """The embedded avatar: six small networks that make a talking portrait on two CPU cores.
 
-    make train-embedded                                   all, data included; stages alone about 4 CPU-hours
+    make train-embedded                                   all, data included; stages alone about 5 CPU-hours
     python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
     python train.py --config configs/embedded.py --out runs/embedded --stage dit   one of them
 
@@ -11,6 +11,7 @@
 | codec | 8x8x32 latents of the face layer | 1.8 M | 3200 CPU-s |
 | gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 600, 1200 CPU-s |
 | dit | windows of latents from sound, prompt and key frames | 4 M | 6600 CPU-s |
+| distil | the change of dit that makes it a student of few steps, on request | 0.4 M | 2400 CPU-s |
 
 CPU-seconds are steps times the seconds that a step took when the shipped weights were trained.
 """

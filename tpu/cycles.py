@@ -188,7 +188,8 @@ class Reader:
         """The collective that an instruction is, or starts, or holds inside."""
         if kind_of(found.op) is not None:
             return exchange(found, self.shapes(name, found), self.where, self.slice)
-        inner = found.called() if found.op in ("async-start", "fusion") else None
+        inner = found.called("to_apply") if found.op == "call-start" else None
+        inner = found.called() if found.op in ("async-start", "fusion") else inner
         if inner is None:
             return None
         for inside in self.program.computations[inner].instructions:

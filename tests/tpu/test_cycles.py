@@ -82,6 +82,25 @@ def test_compute_between_start_and_done_hides_a_collective(share: float, waited:
     assert found.moved["all-gather"].waited == pytest.approx(waited * needed, abs=1e-9)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 3.0])
+def test_a_collective_of_the_sparse_cores_is_one_all_the_same(share: float) -> None:
+    needed = 3 * 90e6 / (2 * 90e9)
+    text = flying(round(share * needed * CLOCK))
+    start = next(line for line in text.splitlines() if "%start" in line)
+    inner = start.replace("%start", "ROOT %inner").replace(
+        "(bf16[45000000], bf16[180000000]) all-gather-start", "bf16[180000000] all-gather"
+    )
+    call = "%called (p: bf16[45000000]) -> bf16[180000000] {\n  %p = bf16[45000000] parameter(0)\n" + inner + "\n}\n"
+    text = text.replace(
+        start,
+        "  %start = ((bf16[45000000]), bf16[180000000]) call-start(%p), "
+        'async_execution_thread="sparsecore", to_apply=%called',
+    )
+    found = whole(parse(call + text.replace("all-gather-done", "call-done"))).moved["all-gather"]
+    assert (found.count, found.seconds) == (1, pytest.approx(needed))
+    assert found.waited == pytest.approx(max(1 - share, 0) * needed, abs=1e-9)
+
+
 def test_two_collectives_share_the_links() -> None:
     first = next(line for line in flying(0).splitlines() if "%start" in line)
     text = flying(0).replace(first, first + "\n" + first.replace("%start", "%start2"))
