@@ -16,7 +16,7 @@ from avatar_jax import config as configs
 from avatar_jax.sampling.public.config import PublicConfig
 from tpu.minute import Costs, Video, costs_of, video
 from tpu.programs import model_of
-from tpu.table import CASES, PAGE, ROOT, Case, command, decoder_command, read_rows, with_table, write_whole
+from tpu.table import CASES, PAGE, ROOT, Case, decoder_command, read_rows, row_of, with_table, write_whole
 from tpu.topology import parse_topology
 
 BEGIN, END = "<!-- table: python -m tpu.scale -->", "<!-- end of the table of many chips -->"
@@ -47,7 +47,7 @@ def places(rows: dict[str, dict[str, Any]]) -> list[Place]:
     for case in CASES:
         config = configs.load(ROOT / "configs" / f"{case.config}.py").sample
         for topology in PLACES:
-            row = rows.get(" ".join(command(case, topology)))
+            row = row_of(case, topology, rows)
             if row is None or row.get("error") or not row["fits"]:
                 continue
             decoder = rows.get(" ".join(decoder_command(case, topology, row["windows"])), {})

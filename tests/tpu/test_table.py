@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tpu.table
-from tpu.table import BEGIN, CASES, END, TOPOLOGIES, command, line_of, table, with_table
+from tpu.table import BEGIN, CASES, END, TOPOLOGIES, command, denser, line_of, row_of, table, with_table
 
 ROW: dict[str, Any] = {
     "mesh": {"data": 2, "fsdp": 1, "seq": 4, "tensor": 1},
@@ -54,6 +54,18 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert text.startswith("before") and text.endswith("after\n") and "old" not in text
     shown, missing = text.split("Not yet compiled: ")
     assert shown.count("1.3B") == 2 and missing.count("1.3B") == 4
+
+
+def test_what_does_not_fit_is_compiled_with_denser_weights() -> None:
+    case, large = CASES[4], ROW | {"fits": False}
+    assert denser(case, "v5e:4x4", ROW) is None and denser(case, "v5e:4x4", {"error": "x"}) is None
+    assert denser(case, "v5e:4x4", large | {"mesh": large["mesh"] | {"data": 1}}) is None
+    other = denser(case, "v5e:4x4", large)
+    assert other == [*command(case, "v5e:4x4"), "--mesh", "data=1,fsdp=2,seq=4,tensor=1"]
+    rows = {" ".join(command(case, "v5e:4x4")): large}
+    assert row_of(case, "v5e:4x4", rows) is large
+    rows[" ".join(other)] = ROW
+    assert row_of(case, "v5e:4x4", rows) is ROW and row_of(case, "v5e:2x4", rows) is None
 
 
 def test_every_shipped_public_config_is_in_the_table() -> None:
