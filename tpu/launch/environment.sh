@@ -16,7 +16,7 @@ export MALLOC_ARENA_MAX=1
 
 LIBTPU=""
 # Large attention kernels (v5p) and large products at full speed (v6e) need more than the default share of on-chip memory.
-# As in tpu/topology.py: the estimates of docs/tpu.md hold with it.
+# As in tpu/topology.py: the estimates of docs/tpu.md hold with it. The decoder asks for less itself (compilation.Program).
 case "${TPU_ACCELERATOR_TYPE:-}" in
   v5p* | v6e*) LIBTPU="$LIBTPU --xla_tpu_scoped_vmem_limit_kib=65536" ;;
 esac
