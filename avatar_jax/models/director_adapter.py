@@ -48,7 +48,7 @@ class TextAttention(nn.Module):
 
         k_BSLD, v_BSLD = once(self, "text", lambda: keys_and_values(text_BSLD, ""))
         shots = [few_attend(q_BND, k_BSLD[:, s], v_BSLD[:, s], heads) for s in range(text_BSLD.shape[1])]
-        y_BND = shots[0] if len(shots) == 1 else blend_shots(jnp.stack(shots, axis=1), shares_BTS, padded)
+        y_BND = shots[0] if len(shots) == 1 else blend_shots(shots, shares_BTS, padded)
         if image_BID is not None:
             k_BID, v_BID = once(self, "image", lambda: keys_and_values(image_BID, "_img"))
             y_BND += few_attend(q_BND, k_BID, v_BID, heads)
@@ -59,12 +59,13 @@ class TextAttention(nn.Module):
         return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(y_BND)
 
 
-def blend_shots(y_BSND: jax.Array, shares_BTS: jax.Array, padded: int = 0) -> jax.Array:
+def blend_shots(shots_BND: list[jax.Array], shares_BTS: jax.Array, padded: int = 0) -> jax.Array:
     """Mean over shots, each frame's tokens weighted by that frame's shares (>= 0, summing to 1 over S)."""
-    patches = (y_BSND.shape[2] - padded) // shares_BTS.shape[1]
-    shares_BSN = jnp.repeat(shares_BTS.swapaxes(1, 2), patches, axis=2)
-    shares_BSN1 = jnp.pad(shares_BSN, ((0, 0), (0, 0), (0, padded)))[..., None]
-    return (y_BSND * shares_BSN1.astype(y_BSND.dtype)).sum(axis=1)
+    patches = (shots_BND[0].shape[1] - padded) // shares_BTS.shape[1]
+    shares_BNS = jnp.pad(jnp.repeat(shares_BTS, patches, axis=1), ((0, 0), (0, padded), (0, 0)))
+    # Not stacked: on TPU that is copies of all tokens, where this is one pass over them.
+    y_BND = sum(y * shares_BNS[:, :, s, None] for s, y in enumerate(shots_BND))
+    return jnp.asarray(y_BND, shots_BND[0].dtype)
 
 
 class StorylineAttention(nn.Module):
