@@ -50,11 +50,13 @@ def keep_programs() -> str:
 class Program:
     """`jax.jit` of a function, with options for the compiler where the program is for a TPU (no other knows them)."""
 
-    def __init__(self, function: Callable[..., Any], on_tpu: dict[str, str], static: Sequence[int] = ()) -> None:
+    def __init__(self, function: Callable[..., Any], tpu_options: dict[str, str], static: Sequence[int] = ()) -> None:
+        """`static`: places of arguments that are part of the program, as `static_argnums` of `jax.jit`."""
         self.anywhere = jax.jit(function, static_argnums=static)
-        self.on_tpu = jax.jit(function, static_argnums=static, compiler_options=on_tpu)
+        self.on_tpu = jax.jit(function, static_argnums=static, compiler_options=tpu_options)
 
     def chosen(self) -> Any:
+        """The `jax.jit` for the mesh that is set, or for the devices that are here."""
         return self.on_tpu if platform() == "tpu" else self.anywhere
 
     def __call__(self, *args: Any) -> Any:

@@ -22,6 +22,8 @@ NOTHING = {"parameter", "bitcast", "get-tuple-element", "tuple", "constant", "co
 MOVES = {"copy", "transpose", "reshape", "concatenate", "reverse"}
 SLICES = {"slice", "dynamic-slice", "dynamic-update-slice"}
 KERNEL = "tpu_custom_call"
+HOLDERS = {"fusion": "calls", "async-start": "calls", "call-start": "to_apply"}
+"""Instructions that may hold a collective, and the attribute that names where. A call is one of the sparse cores'."""
 
 
 @dataclass
@@ -188,8 +190,8 @@ class Reader:
         """The collective that an instruction is, or starts, or holds inside."""
         if kind_of(found.op) is not None:
             return exchange(found, self.shapes(name, found), self.where, self.slice)
-        inner = found.called("to_apply") if found.op == "call-start" else None
-        inner = found.called() if found.op in ("async-start", "fusion") else inner
+        key = HOLDERS.get(found.op)
+        inner = None if key is None else found.called(key)
         if inner is None:
             return None
         for inside in self.program.computations[inner].instructions:

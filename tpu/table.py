@@ -53,7 +53,8 @@ def command(case: Case, topology: str) -> list[str]:
 def denser(case: Case, topology: str, row: dict[str, Any]) -> list[str] | None:
     """What makes the row of a mesh whose data axis splits weights too, for a row that does not fit.
 
-    None where the row fits, failed, or has no such axis to give."""
+    None where the row fits, failed, or has no such axis to give.
+    """
     mesh = row.get("mesh") or {"data": 1}
     if row.get("fits") or row.get("error") or mesh["data"] == 1:
         return None

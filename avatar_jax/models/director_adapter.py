@@ -63,7 +63,7 @@ def blend_shots(shots_BND: list[jax.Array], shares_BTS: jax.Array, padded: int =
     """Mean over shots, each frame's tokens weighted by that frame's shares (>= 0, summing to 1 over S)."""
     patches = (shots_BND[0].shape[1] - padded) // shares_BTS.shape[1]
     shares_BNS = jnp.pad(jnp.repeat(shares_BTS, patches, axis=1), ((0, 0), (0, padded), (0, 0)))
-    # Not stacked: on TPU that is copies of all tokens, where this is one pass over them.
+    # Not stacked, which would copy all tokens of all shots.
     y_BND = sum(y * shares_BNS[:, :, s, None] for s, y in enumerate(shots_BND))
     return jnp.asarray(y_BND, shots_BND[0].dtype)
 

@@ -51,12 +51,10 @@ def fitted(
 
 
 def _encode(config: VAEConfig, params: Any, frames_BFHW3: jax.Array) -> jax.Array:
-    """Frames in [-1, 1] -> latents, a few frames at a time."""
     return encode_stream(VideoVAE(config), params, frames_BFHW3)
 
 
 def _decode(config: VAEConfig, params: Any, latents_BTHWC: jax.Array) -> jax.Array:
-    """Latents -> uint8 frames, a latent at a time."""
     frames = decode_stream(VideoVAE(config), params, latents_BTHWC)
     return jnp.round((frames + 1) * 127.5).astype(jnp.uint8)
 
@@ -65,7 +63,9 @@ SMALL_TILES = {"xla_tpu_scoped_vmem_limit_kib": "16384"}
 """Of on-chip memory. With the 64 MiB that the launch files give the denoiser, convolutions get tiles so large that
 the compiler makes the same ones smaller and smaller, several times over (docs/tpu.md)."""
 encode_video = Program(_encode, SMALL_TILES, static=(0,))
+"""(config, parameters, frames [B, F, H, W, 3] in [-1, 1]) -> latents [B, T, h, w, C], a few frames at a time."""
 decode_video = Program(_decode, SMALL_TILES, static=(0,))
+"""(config, parameters, latents [B, T, h, w, C]) -> uint8 frames [B, F, H, W, 3], a latent at a time."""
 
 
 def picture_tokens(part: Part[Any], pictures: list[np.ndarray]) -> Float32[np.ndarray, "N I E"]:
