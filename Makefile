@@ -4,7 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv
 
-.PHONY: demo test slow lint types lock train-embedded clean
+.PHONY: demo test slow lint types lock clean train-embedded \
+  $(addprefix embedded-,audio layers codec gate judge latents dit distil)
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
@@ -44,24 +45,35 @@ lock: $(VENV)/bin/uv
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
 	  | grep -vE '^(torch|triton|nvidia-|cuda-)' > requirements.all.lock
 
-# Stages in order; each goes on where it stopped, so a second `make train-embedded` continues the first.
+# Everything goes on where it stopped, so a second `make train-embedded` continues the first. Stages wait for those that they
+# build on alone: `make -j2 train-embedded` trains two side by side, which two cores do faster than one after the other.
 RUN := runs/embedded
 DATA := data/embedded
 SYNTHETIC = $(PY) -m data_pipeline synthetic --what
 TRAIN = $(PY) train.py --config configs/embedded.py --out $(RUN) --data=$(DATA) --stage
 
-train-embedded: $(VENV)/.all
+train-embedded: embedded-distil embedded-layers embedded-judge embedded-gate
+
+embedded-audio: $(VENV)/.all
 	$(SYNTHETIC) audio --out $(DATA)/audio --hours 7
 	$(SYNTHETIC) audio --out $(DATA)/audio --split heldout --hours 0.3
-	$(SYNTHETIC) stills --out $(DATA)/stills --count 5000
 	$(TRAIN) audio
-	$(TRAIN) layers
-	$(TRAIN) codec
+
+embedded-layers embedded-codec embedded-judge: embedded-%: $(VENV)/.all
+	$(TRAIN) $*
+
+embedded-gate: $(VENV)/.all
+	$(SYNTHETIC) stills --out $(DATA)/stills --count 5000
 	$(TRAIN) gate
-	$(TRAIN) judge
+
+embedded-latents: embedded-audio embedded-codec
 	$(SYNTHETIC) latents --out $(DATA)/latents --count 1600 --weights $(RUN)
 	$(SYNTHETIC) latents --out $(DATA)/latents-heldout --count 48 --split heldout --weights $(RUN)
+
+embedded-dit: embedded-latents
 	$(TRAIN) dit
+
+embedded-distil: embedded-dit
 	$(TRAIN) distil
 
 clean:

@@ -30,9 +30,9 @@ sees 16 features to either side."""
 class AudioEncoderConfig:
     """Sizes of the network. `phones` and `shapes` are the heads' widths (data_pipeline/synthetic/phonemes.py)."""
 
-    width: int = 112
+    width: int = 144
     features: int = 64
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 4, 1)
     phones: int = 64
     shapes: int = 4
 

@@ -89,11 +89,19 @@ def test_windows_cover_exactly_and_end_in_pauses(seconds: str) -> None:
 
 def test_twenty_minutes_are_heard_window_by_window() -> None:
     block = recording([("speech", 3), ("silence", 1)]).mono
-    long = Recording(np.tile(block, 300), 1200 * 16000, 16000, Path("voice.wav"))
+
+    def planned(minutes: int, chat: RandomChat) -> tuple[Storyline, float]:
+        seconds = 60 * minutes
+        began = time.process_time()
+        storyline = plan(
+            chat, "calm, then angry", Recording(np.tile(block, seconds // 4), seconds * 16000, 16000, Path("v.wav"))
+        )
+        return storyline, time.process_time() - began
+
     chat = RandomChat()
-    began = time.process_time()
-    storyline = plan(chat, "calm, then angry", long)
-    assert time.process_time() - began < 30
+    _, short = planned(4, RandomChat())
+    storyline, took = planned(20, chat)
+    assert took < 12 * short, "five times the sound takes about five times the work, not 25 times"
     longest = max(len(p.mono) for asked in chat.asked for m in asked for p in m.parts if isinstance(p, Sound))
     assert longest <= LONGEST * 16000 and len(chat.asked) > 100
     assert float(storyline.shots[-1].end) == 1200
