@@ -30,11 +30,11 @@ HAND_COLUMNS = round((HAND_WINDOW[2] - HAND_WINDOW[0]) * HAND_DENSITY)
 HAND_ROWS = round((HAND_WINDOW[3] - HAND_WINDOW[1]) * HAND_DENSITY)
 HAND_BLOCK = 8
 FRONT_TO_BACK = ("face", "head", "body", "back")
-PAINTED = ("face", "body", "back")
-"""Layers whose hidden parts the network paints; head (skin behind the features) and background are filled in from
-around."""
 COPIED = (0.2, 0.5)
 """How far a layer must be seen at a pixel for the portrait's pixel to be taken: none below the first, all above."""
+CLEAR = {"head": (2, 4.0), "body": (1, 2.0), "back": (1, 2.0)}
+"""Radius in pixels of SIZE within which nothing may stand before a layer's pixel for the portrait's to be taken, and
+how little counts: rims of glasses and outlines would stay behind as ghosts when what they belong to moves."""
 FIRMER = {"body": 1.3, "head": 1.3}
 """How much steeper than the network says an alpha crosses one half: outlines in ink stay whole with their layer."""
 
@@ -62,11 +62,11 @@ class PortraitLayers(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What the network says: logits of alpha of FRONT_TO_BACK, colours of PAINTED (straight, in [0, 1]), and the
-    hand's colour and logit of alpha."""
+    """What the network says: logits of alpha of FRONT_TO_BACK, their colours (straight, in [0, 1]), and the hand's
+    colour and logit of alpha."""
 
     logits: Float[Array, "B S S 4"]
-    paint: Float[Array, "B S S 9"]
+    paint: Float[Array, "B S S 12"]
     hand: Float[Array, "B Y X 4"]
 
 
@@ -91,7 +91,7 @@ class PortraitLayersNet(nn.Module):
         x32 = Residual()(x32 + depth_to_space(nn.Dense(4 * c.cells_32)(x16), 2))
         x64 = Residual()(x64 + depth_to_space(nn.Dense(4 * c.cells_64)(x32), 2))
         x64 = nn.silu(nn.Conv(2 * c.cells_64, (3, 3))(jnp.concatenate([nn.RMSNorm()(x64), fold], axis=-1)))
-        out = depth_to_space(nn.Dense(BLOCK * BLOCK * (len(FRONT_TO_BACK) + 3 * len(PAINTED)))(x64), BLOCK)
+        out = depth_to_space(nn.Dense(4 * BLOCK * BLOCK * len(FRONT_TO_BACK))(x64), BLOCK)
         hand = HandPicture(c.hand, name="hand")(jnp.concatenate([whole, palette(portrait)], axis=-1), x32, portrait)
         return Parts(out[..., :4], nn.sigmoid(out[..., 4:]), hand)
 
@@ -179,23 +179,28 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
     low, high = COPIED
     copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
     layers = {"background": filled(picture, shrunk(copied[..., -1:]))}
+    front = jnp.zeros_like(alpha[..., :1])
     for i, name in enumerate(FRONT_TO_BACK):
-        share = copied[..., i : i + 1]
-        if name in PAINTED:
-            at = 3 * PAINTED.index(name)
-            colour = share * picture + (1 - share) * paint[..., at : at + 3]
-        else:
-            colour = filled(picture, shrunk(share))
-        layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
+        share, own = copied[..., i : i + 1], alpha[..., i : i + 1]
+        if name in CLEAR:
+            radius, count = CLEAR[name]
+            share *= 1 - jnp.minimum(count * grown(front, radius), 1)
+        colour = share * picture + (1 - share) * paint[..., 3 * i : 3 * i + 3]
+        layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * own
+        front = jnp.maximum(front, own)
     hand = jax.nn.sigmoid(parts.hand[..., 3:])
     return PortraitLayers(hand=jnp.concatenate([hand * parts.hand[..., :3], hand], axis=-1), **layers)
 
 
+def grown(share: Float[Array, "B S S 1"], radius: int) -> Float[Array, "B S S 1"]:
+    """The share's maximum over all pixels up to `radius` pixels of SIZE away, along rows and columns."""
+    side = 2 * radius * max(1, share.shape[1] // SIZE) + 1
+    return jax.lax.reduce_window(share, -jnp.inf, jax.lax.max, (1, side, side, 1), (1, 1, 1, 1), "SAME")
+
+
 def shrunk(share: Float[Array, "B S S 1"]) -> Float[Array, "B S S 1"]:
     """The share's minimum over a neighbourhood of 3 of SIZE pixels: edges of what stands before are left out."""
-    side = 2 * (share.shape[1] // SIZE) + 1
-    window = (1, side, side, 1)
-    return jax.lax.reduce_window(share, jnp.inf, jax.lax.min, window, (1, 1, 1, 1), "SAME")
+    return 1 - grown(1 - share, 1)
 
 
 def filled(picture: Float[Array, "B S S 3"], seen: Float[Array, "B S S 1"]) -> Float[Array, "B S S 3"]:

@@ -16,6 +16,7 @@ from avatar_jax.models.avatar_codec import AvatarCodec, FaceFields, unpack
 from avatar_jax.models.portrait_layers import SIZE, PortraitLayers
 from avatar_jax.models.reader import Reader
 from avatar_jax.sampling.ahead import ahead
+from avatar_jax.sampling.completion import uncovered
 from avatar_jax.sampling.compositor import Compositor
 from avatar_jax.sampling.photograph import PhotoCompositor, study
 from avatar_jax.sampling.photograph_twin import load_twin
@@ -78,7 +79,7 @@ class Pictures:
             material = study(self.source)
             return {side: PhotoCompositor(material, side) for side in (SIZE, self.size)}
         small, whole = (_take_apart(self.codec, self.codec_params, x) for x in (self.seen, to_unit(self.source)))
-        return {SIZE: Compositor(small, SIZE), self.size: Compositor(whole, self.size)}
+        return {SIZE: Compositor(small, SIZE), self.size: Compositor(uncovered(whole), self.size)}
 
     def closed_eyes(self) -> np.ndarray:
         """What closed eyes add to the latents [P, C] of this portrait."""

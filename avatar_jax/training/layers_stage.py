@@ -11,12 +11,12 @@ import optax
 
 from avatar_jax.models.portrait_layers import (
     FRONT_TO_BACK,
-    PAINTED,
     SIZE,
     LayersConfig,
     PortraitLayersNet,
     assemble,
     stacked,
+    visible,
 )
 from avatar_jax.training.optim import OptimConfig
 from avatar_jax.training.stage import Batch, Params, Stage
@@ -24,6 +24,8 @@ from avatar_jax.training.stage import Batch, Params, Stage
 PortraitSource = Callable[[np.random.Generator, int, bool], Batch]
 """source(rng, count, held_out) -> portraits and layers in [0, 1], as `data_pipeline.synthetic.faces.portrait_batch`."""
 WEIGHTS = {"back": 1.0, "body": 1.0, "head": 1.5, "face": 4.0, "hand": 0.6}
+SEEN, HIDDEN = 0.5, 2.0
+"""Weights of colours that a layer shows and of those that others hide."""
 GATE_PSNR = 30.0
 
 
@@ -56,7 +58,7 @@ class LayersStage(Stage):
             step += 1
 
     def loss(self, params: Params, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Cross-entropy of every layer's alpha, and error of its colour wherever it has any, seen or hidden.
+        """Cross-entropy of every layer's alpha, and error of its colour wherever it has any, most where it is hidden.
 
         Errors of the assembled layers would not do: a background that is a copy of the portrait, with nothing before
         it, is too good a start to leave.
@@ -65,15 +67,18 @@ class LayersStage(Stage):
         true = {name: jnp.asarray(x, jnp.float32) / 255 for name, x in batch.items()}
         made: Any = PortraitLayersNet(self.config.model).apply({"params": params}, 2 * true["portrait"] - 1)
         logits = {name: made.logits[..., i : i + 1] for i, name in enumerate(FRONT_TO_BACK)}
-        colours = {name: made.paint[..., 3 * i : 3 * i + 3] for i, name in enumerate(PAINTED)}
-        logits["hand"], colours["hand"] = made.hand[..., 3:], made.hand[..., :3]
+        colours = {name: made.paint[..., 3 * i : 3 * i + 3] for i, name in enumerate(FRONT_TO_BACK)}
+        seen = visible(jnp.concatenate([true[name][..., 3:] for name in FRONT_TO_BACK], axis=-1))
+        # Where a layer is seen, the portrait's own pixels are taken: what it hides counts more.
+        counts = {name: SEEN + (HIDDEN - SEEN) * (1 - seen[..., i : i + 1]) for i, name in enumerate(FRONT_TO_BACK)}
+        logits["hand"], colours["hand"], counts["hand"] = made.hand[..., 3:], made.hand[..., :3], jnp.ones(())
         loss = jnp.zeros(())
         for name, logit in logits.items():
             alpha = true[name][..., 3:]
-            loss += WEIGHTS[name] * optax.sigmoid_binary_cross_entropy(logit, alpha).mean()
-            if name in colours:
-                wrong = jnp.abs(alpha * colours[name] - true[name][..., :3])
-                loss += WEIGHTS[name] * (wrong.mean() + slopes(wrong))
+            wrong = counts[name] * jnp.abs(alpha * colours[name] - true[name][..., :3])
+            loss += WEIGHTS[name] * (
+                optax.sigmoid_binary_cross_entropy(logit, alpha).mean() + wrong.mean() + slopes(wrong)
+            )
         return loss, {}
 
     def evaluate(self, params: Params) -> dict[str, float]:
