@@ -253,7 +253,8 @@ def compose_frame(fields: FaceFields, pose_Z: Array, layers: PortraitLayers, siz
     screen = grid(size)
     pose, hand = pose_Z[: len(POSE)], pose_Z[len(POSE) :]
     background, body, head, face = (poses.apply(s, screen) for s in poses.screen_to_portrait(pose))
-    picture = sample(layers.background, background)
+    # Beyond the portrait's edges its background is mirrored.
+    picture = sample(layers.background, 1 - jnp.abs(1 - jnp.abs(background)))
     for layer, points in ((layers.back, head), (layers.body, body), (layers.head, head)):
         picture = over(sample(layer, points), picture)
 

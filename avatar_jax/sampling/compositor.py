@@ -61,7 +61,9 @@ class Compositor:
         pose, hand = pose_Z[: len(POSE)].astype(np.float64), pose_Z[len(POSE) :].astype(np.float64)
         to_layer = poses.screen_to_portrait(pose)
         whole = (0.0, 0.0, 1.0, 1.0)
-        picture = self.warped(self.textures["background"], to_layer[BACKGROUND], whole)
+        # Beyond the portrait's edges its background is mirrored.
+        behind = self.textures["background"]
+        picture = self.warped(behind, to_layer[BACKGROUND], whole, border=cv2.BORDER_REFLECT)
         for name, layer in (("back", HEAD), ("body", BODY), ("head", HEAD)):
             if name in self.textures:
                 picture = over(self.warped(self.textures[name], to_layer[layer], whole), picture)

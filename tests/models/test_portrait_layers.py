@@ -24,7 +24,7 @@ def test_visible_shares_sum_to_one_and_the_front_hides_the_rest() -> None:
 
 
 def test_what_is_seen_keeps_the_portraits_own_pixels_at_any_size() -> None:
-    parts = pl.Parts(jnp.full((1, 256, 256, 4), -30.0), jnp.full((1, 256, 256, 9), 0.5), jnp.zeros((1, 128, 64, 4)))
+    parts = pl.Parts(jnp.full((1, 256, 256, 4), -30.0), jnp.full((1, 256, 256, 12), 0.5), jnp.zeros((1, 128, 64, 4)))
     large = jax.random.uniform(jax.random.key(0), (1, 512, 512, 3), minval=-1)
     layers = pl.assemble(parts, large)
     np.testing.assert_allclose(layers.background, (large + 1) / 2, atol=1e-6)
@@ -36,10 +36,19 @@ def test_what_is_seen_keeps_the_portraits_own_pixels_at_any_size() -> None:
 def test_what_is_hidden_is_filled_in_from_around() -> None:
     """A background of one colour stays so behind a body, whatever colour that has."""
     picture = jnp.full((1, 256, 256, 3), 0.2).at[:, 100:, 80:180].set(-1.0)
-    parts = pl.Parts(jnp.full((1, 256, 256, 4), -30.0), jnp.zeros((1, 256, 256, 9)), jnp.zeros((1, 128, 64, 4)))
+    parts = pl.Parts(jnp.full((1, 256, 256, 4), -30.0), jnp.zeros((1, 256, 256, 12)), jnp.zeros((1, 128, 64, 4)))
     layers = pl.assemble(parts._replace(logits=parts.logits.at[:, 100:, 80:180, 2].set(30.0)), picture)
     np.testing.assert_allclose(layers.background, 0.6, atol=1e-5)
     np.testing.assert_allclose(layers.body[0, 200, 100], [0, 0, 0, 1], atol=1e-5)
+
+
+def test_what_stands_before_a_layer_leaves_no_rim_on_it() -> None:
+    """Skin about the features is painted, farther away it is the portrait's own."""
+    logits = jnp.full((1, 256, 256, 4), -30.0).at[..., 1].set(30.0).at[:, 100:120, 100:120, 0].set(30.0)
+    parts = pl.Parts(logits, jnp.full((1, 256, 256, 12), 0.25), jnp.zeros((1, 128, 64, 4)))
+    head = np.asarray(pl.assemble(parts, jnp.ones((1, 256, 256, 3))).head[0, ..., 0])
+    np.testing.assert_allclose(head[98:122, 98:122], 0.25, atol=1e-5)
+    np.testing.assert_allclose(head[:90], 1, atol=1e-5)
 
 
 def test_drawn_layers_stack_to_the_drawn_portrait() -> None:
