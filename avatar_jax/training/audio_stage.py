@@ -122,7 +122,7 @@ class AudioStageConfig:
     """Audio encoder training: `batch` crops of `crop` features (50 a second) per step."""
 
     optimiser: OptimConfig = field(
-        default_factory=lambda: OptimConfig(steps=7000, rate=2e-3, decay=0.7, weight_decay=1e-2, beta2=0.98)
+        default_factory=lambda: OptimConfig(steps=5500, rate=2e-3, decay=0.7, weight_decay=1e-2, beta2=0.98)
     )
     model: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
     batch: int = 24

@@ -39,7 +39,7 @@ FaceSource = Callable[[np.random.Generator, int, int, bool], Batch]
 class CodecStageConfig:
     """Codec training: `batch` frames of batch / 2 identities per step."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3200, rate=3e-3))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=2700, rate=3e-3))
     model: CodecConfig = field(default_factory=CodecConfig)
     batch: int = 12
     seed: int = 0

@@ -32,7 +32,7 @@ GATE_OPEN, GATE_SAME = 0.97, 0.98
 class JudgeStageConfig:
     """`identities` characters with `each` frames a step."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=2000, rate=3e-3))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1600, rate=3e-3))
     model: JudgeConfig = field(default_factory=JudgeConfig)
     identities: int = 16
     each: int = 3

@@ -33,7 +33,7 @@ GATE_PSNR = 30.0
 class LayersStageConfig:
     """Values of the stage; `batch` portraits a step."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1400, rate=3e-3))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1200, rate=3e-3))
     model: LayersConfig = field(default_factory=LayersConfig)
     batch: int = 8
     seed: int = 0
