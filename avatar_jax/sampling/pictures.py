@@ -79,7 +79,7 @@ class Pictures:
             material = study(self.source)
             return {side: PhotoCompositor(material, side) for side in (SIZE, self.size)}
         small, whole = (_take_apart(self.codec, self.codec_params, x) for x in (self.seen, to_unit(self.source)))
-        return {SIZE: Compositor(small, SIZE), self.size: Compositor(uncovered(whole), self.size)}
+        return {SIZE: Compositor(small, SIZE), self.size: Compositor(uncovered(whole), self.size, fine=True)}
 
     def closed_eyes(self) -> np.ndarray:
         """What closed eyes add to the latents [P, C] of this portrait."""
