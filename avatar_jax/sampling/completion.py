@@ -99,7 +99,7 @@ def whole_patches(seen: np.ndarray, radius: int) -> np.ndarray:
 
 def patches(picture: np.ndarray, centres: np.ndarray, radius: int) -> np.ndarray:
     """[N, P * channels] colours about the centres; beyond the edges those of the edge."""
-    wide = cv2.copyMakeBorder(picture, *[radius] * 4, cv2.BORDER_REPLICATE)
+    wide = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
     y, x = centres[:, 0] + radius, centres[:, 1] + radius
     return np.concatenate([wide[y + dy, x + dx] for dy, dx in shifts(radius)], axis=1)
 

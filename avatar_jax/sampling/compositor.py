@@ -49,8 +49,8 @@ class Compositor:
         found = {name: x for name, x in found.items() if x.shape[-1] == 3 or x[..., 3].max() > 3}
         if self.fine:
             side = (max(2 * self.size, len(self.layers.background)),) * 2
-            for name in found.keys() - {"hand"}:
-                found[name] = cv2.resize(found[name], side, interpolation=cv2.INTER_CUBIC)
+            layers = found.keys() - {"hand"}
+            found |= {name: np.asarray(cv2.resize(found[name], side, interpolation=cv2.INTER_CUBIC)) for name in layers}
         return found
 
     @cached_property

@@ -1,5 +1,6 @@
 """Blueprint and key frames as files: made once, shown as blueprint.mp4, keyframes/ and keyframes.png."""
 
+from concurrent.futures import Executor, Future
 from typing import Any
 
 import cv2
@@ -61,15 +62,18 @@ class Tee:
         )
 
 
-def save_keyframes(work: Work, keyframes: Keyframes, latents: np.ndarray) -> None:
-    """keyframes/NNN.png and keyframes.png."""
+def save_keyframes(work: Work, keyframes: Keyframes, latents: np.ndarray, beside: Executor) -> Future[None]:
+    """keyframes/NNN.png now, keyframes.png beside what comes next: done when the result is."""
     frames = list(work.pictures.decode(latents[list(keyframes.chosen)]))
     for number, frame in enumerate(frames):
         ok, png = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         if ok:
             write_whole(work.folder.path / "keyframes" / f"{number:03d}.png", png.tobytes())
-    plot = draw_keyframes(keyframes, frames, work.config.keyframes)
-    write_whole(work.folder.path / "keyframes.png", plot)
+
+    def plot() -> None:
+        write_whole(work.folder.path / "keyframes.png", draw_keyframes(keyframes, frames, work.config.keyframes))
+
+    return beside.submit(plot)
 
 
 def keyframe_report(keyframes: Keyframes) -> list[dict[str, float]]:

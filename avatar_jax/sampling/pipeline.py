@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jax.sharding import Mesh
@@ -79,17 +80,19 @@ def generate(
     plan = folder.open(fingerprint)
     warn(prepared)
 
-    with progress_bar(quiet) as bar:
+    # Drawings for people are made by a thread of their own, beside the networks.
+    with progress_bar(quiet) as bar, ThreadPoolExecutor(1, "drawings") as beside:
         watch = Stopwatch(bar)
         with watch.stage("inputs"):
             write_whole(folder.path / "storyline.json", prepared.storyline.to_json().encode())
-            write_sheet(prepared.storyline, prepared.recording, folder.path / "storyline.json")
+            story = folder.path / "storyline.json"
+            drawings = [beside.submit(write_sheet, prepared.storyline, prepared.recording, story)]
             work = begin(request, prepared, models, config, mesh, folder, watch)
         with watch.stage("blueprint"):
             latents, scores = blueprint(work)
         with watch.stage("key frames"):
             keyframes = select_keyframes(scores, config.blueprint.stride, config.keyframes)
-            save_keyframes(work, keyframes, latents)
+            drawings.append(save_keyframes(work, keyframes, latents, beside))
         segments = plan_segments(keyframes.model_frames)
         redone = [int(n) for n in plan.get("redone", [0] * len(segments))]
         for index in request.redo:
@@ -110,6 +113,8 @@ def generate(
             stream = work.blinks.along(work.camera.along(stream, ratio), timeline.fps)
             alive = FrameWatch([part_of(i * ratio, segments, config.seams.width) for i in range(timeline.frames)])
             frames = alive.through(ahead(work.pictures.decode(stream), AHEAD))
+            for drawing in drawings:
+                drawing.result()
             write_video(folder.path / "video.mp4", frames, timeline.fps, timeline.frames, request.audio)
 
     seconds = float(timeline.seconds)
