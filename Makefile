@@ -59,6 +59,9 @@ embedded-audio: $(VENV)/.all
 	$(SYNTHETIC) audio --out $(DATA)/audio --split heldout --hours 0.3
 	$(TRAIN) audio
 
+# The readers wait for the latents, which they do not need, so that the longest chain is never behind them.
+embedded-judge embedded-gate: | embedded-latents
+
 embedded-layers embedded-codec embedded-judge: embedded-%: $(VENV)/.all
 	$(TRAIN) $*
 
@@ -67,7 +70,7 @@ embedded-gate: $(VENV)/.all
 	$(TRAIN) gate
 
 embedded-latents: embedded-audio embedded-codec
-	$(SYNTHETIC) latents --out $(DATA)/latents --count 1600 --weights $(RUN)
+	$(SYNTHETIC) latents --out $(DATA)/latents --count 2400 --weights $(RUN)
 	$(SYNTHETIC) latents --out $(DATA)/latents-heldout --count 48 --split heldout --weights $(RUN)
 
 embedded-dit: embedded-latents
