@@ -41,6 +41,13 @@ TRAINING = (
         other("skyreels_a2v_19b", "v6e:4x4", "train", "--mesh", "data=1,fsdp=2,seq=8"),
     ),
 )
+WAYS = {
+    "deaf": ("--deaf",),
+    "with sound": (),
+    "and two shots": ("--shots", "2"),
+    "and storyline attention": ("--storyline", "--shots", "2"),
+}
+"""What sound and director add, one after the other, and its arguments. Public weights run with the first three."""
 LARGE = ("--height", "720", "--width", "1280")
 SIZES = {"480p": ((), 12), "720p": (LARGE, 7)}
 """Name -> (arguments, what sound and director may add, in per cent)."""
@@ -63,7 +70,7 @@ def lines() -> list[str]:
     """All commands, the most asked for first."""
     found = [line.command for line in TRAINING]
     for size in SIZES:
-        found += [hearing(size), hearing(size, "--deaf"), hearing(size, "--storyline", "--shots", "2")]
+        found += [hearing(size, *way) for way in WAYS.values()]
     return found + [line.command for line in PROGRAMS]
 
 
@@ -111,19 +118,16 @@ def training(rows: Rows) -> list[str]:
 def added(rows: Rows) -> list[str]:
     """What sound and director add to a step of the family that hears."""
     text = [
-        f"| {HEARING.name.split(',')[0]} on v6e:2x4 | s per step, deaf | with sound | with sound, storyline, two shots "
-        "| the limit for all |",
-        "|---|---|---|---|---|",
+        f"| {HEARING.name.split(',')[0]} on v6e:2x4, s per step | {' | '.join(WAYS)} | the limit for all |",
+        "|---|---|---|---|---|---|",
     ]
     for size, (_, most) in SIZES.items():
-        keys = hearing(size, "--deaf"), hearing(size), hearing(size, "--storyline", "--shots", "2")
-        found = [known(rows, key) for key in keys]
+        found = [known(rows, hearing(size, *way)) for way in WAYS.values()]
         cells = [MISSING if row is None else f"{row['static_s_per_step']:.3f}" for row in found]
-        if found[0] is not None:
-            alone = found[0]["static_s_per_step"]
-            for n in (1, 2):
-                if (row := found[n]) is not None:
-                    cells[n] += f" (+{100 * (row['static_s_per_step'] / alone - 1):.1f} %)"
+        alone = found[0]["static_s_per_step"] if found[0] is not None else None
+        for n, row in enumerate(found[1:], 1):
+            if row is not None and alone is not None:
+                cells[n] += f" (+{100 * (row['static_s_per_step'] / alone - 1):.1f} %)"
         text.append(f"| {size} | {' | '.join(cells)} | {most} % |")
     return text
 
