@@ -32,9 +32,9 @@ HAND_BLOCK = 8
 FRONT_TO_BACK = ("face", "head", "body", "back")
 COPIED = (0.2, 0.5)
 """How far a layer must be seen at a pixel for the portrait's pixel to be taken: none below the first, all above."""
-CLEAR = {"head": (2, 4.0), "body": (1, 2.0), "back": (1, 2.0)}
-"""Radius in pixels of SIZE within which nothing may stand before a layer's pixel for the portrait's to be taken, and
-how little counts: rims of glasses and outlines would stay behind as ghosts when what they belong to moves."""
+CLEAR, COUNTS = 1, 2.0
+"""Pixels of SIZE about the face's features within which the head's colours are painted, and how much a little alpha
+counts: rims of glasses would stay behind as ghosts when the face moves."""
 FIRMER = {"body": 1.3, "head": 1.3}
 """How much steeper than the network says an alpha crosses one half: outlines in ink stay whole with their layer."""
 
@@ -179,15 +179,11 @@ def assemble(parts: Parts, portrait: Float[Array, "B S S 3"]) -> PortraitLayers:
     low, high = COPIED
     copied = jnp.clip((visible(alpha) - low) / (high - low), 0, 1)
     layers = {"background": filled(picture, shrunk(copied[..., -1:]))}
-    front = jnp.zeros_like(alpha[..., :1])
+    features = jnp.minimum(COUNTS * grown(alpha[..., :1], CLEAR), 1)
     for i, name in enumerate(FRONT_TO_BACK):
-        share, own = copied[..., i : i + 1], alpha[..., i : i + 1]
-        if name in CLEAR:
-            radius, count = CLEAR[name]
-            share *= 1 - jnp.minimum(count * grown(front, radius), 1)
+        share = copied[..., i : i + 1] * (1 - features if name == "head" else 1)
         colour = share * picture + (1 - share) * paint[..., 3 * i : 3 * i + 3]
-        layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * own
-        front = jnp.maximum(front, own)
+        layers[name] = jnp.concatenate([colour, jnp.ones_like(share)], axis=-1) * alpha[..., i : i + 1]
     hand = jax.nn.sigmoid(parts.hand[..., 3:])
     return PortraitLayers(hand=jnp.concatenate([hand * parts.hand[..., :3], hand], axis=-1), **layers)
 

@@ -1,10 +1,10 @@
-"""The part of a background that a person hides, made of patches of what is seen (Wexler, Shechtman and Irani 2007).
+"""A picture with a hidden part, completed from patches of what is seen (Wexler, Shechtman and Irani 2007).
 
-Smooth colours from around leave a halo as soon as the head moves: stripes, shelves and hills end where it stood. Here
-every patch that reaches into the hidden part looks like some patch that is seen whole. A first guess grows inwards from
-the edge (Criminisi, Perez and Toyama 2004, without their order); then, from coarse to fine, the nearest seen patch is
-found for each patch (all are compared, in one product of matrices), and each hidden pixel becomes what the patches over
-it say. At the picture's own size they are copied from the picture's own pixels.
+Behind a person, smooth colours from around leave a halo as soon as the head moves: stripes, shelves and hills end where
+it stood. Here every patch that reaches into the hidden part looks like some patch that is seen whole. A first guess
+grows inwards from the edge (Criminisi, Perez and Toyama 2004, without their order); then, from coarse to fine, the
+nearest seen patch is found for each patch (all are compared, in one product of matrices), and each hidden pixel becomes
+what the patches over it say. At the picture's own size they are copied from the picture's own pixels.
 """
 
 from typing import NamedTuple
@@ -12,8 +12,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-
-from avatar_jax.models.portrait_layers import PortraitLayers
 
 RADIUS, FIRST_RADIUS = 2, 4
 """Of a patch, in pixels of its level; of those of the first guess, which lines follow."""
@@ -26,25 +24,6 @@ NEAR = 0.005
 """Squared difference of colour that a picture width of distance counts as: patches nearby are preferred."""
 SHARP = 2e-3
 """Mean squared difference of two patches at which the worse one's vote is a third of the better one's."""
-
-
-MARGIN = 4 / 256
-"""Widths about a person that count as hidden: outlines are a mixture of both."""
-
-
-def uncovered(layers: PortraitLayers) -> PortraitLayers:
-    """The layers (float, in [0, 1], without a leading axis) with what the others hide of the background completed."""
-    left = np.ones(layers.background.shape[:2], np.float32)
-    for layer in (layers.back, layers.body, layers.head, layers.face):
-        left *= 1 - np.asarray(layer)[..., 3]
-    picture = np.round(255 * np.asarray(layers.background)).clip(0, 255).astype(np.uint8)
-    return layers._replace(background=completed(picture, about(left < 0.98)).astype(np.float32) / 255)
-
-
-def about(hidden: Bool[np.ndarray, "S S"]) -> Bool[np.ndarray, "S S"]:
-    """What is hidden and MARGIN around it."""
-    side = 2 * max(1, round(MARGIN * len(hidden))) + 1
-    return cv2.dilate(hidden.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def completed(picture: UInt8[np.ndarray, "S S 3"], hidden: Bool[np.ndarray, "S S"]) -> UInt8[np.ndarray, "S S 3"]:
@@ -90,10 +69,14 @@ def shifts(radius: int) -> list[tuple[int, int]]:
     return [(dy, dx) for dy in line for dx in line]
 
 
+def square(radius: int) -> np.ndarray:
+    """Of ones, for dilating by so many pixels."""
+    return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+
+
 def whole_patches(seen: np.ndarray, radius: int) -> np.ndarray:
     """[N, 2] row and column of the patches that are seen whole."""
-    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    inner = cv2.erode(seen.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    inner = cv2.erode(seen.astype(np.uint8), square(radius), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return np.argwhere(inner > 0)
 
 
@@ -114,14 +97,14 @@ def peeled(small: np.ndarray, unseen: np.ndarray, sources: np.ndarray) -> np.nda
     around each pixel, so that lines go on in their direction."""
     guess, known = small * ~unseen[..., None], ~unseen
     have = patches(small, sources, FIRST_RADIUS)
-    square, at = have * have, places(sources, len(small), have.shape[1])
+    lengths, at = have * have, places(sources, len(small), have.shape[1])
     while not known.all():
-        ring = np.argwhere(~known & (cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0))
+        ring = np.argwhere(~known & (cv2.dilate(known.astype(np.uint8), square(1)) > 0))
         counts = patches(np.dstack([known] * 3).astype(np.float32), ring, FIRST_RADIUS)
         want = patches(guess, ring, FIRST_RADIUS) * counts
         here = places(ring, len(small), have.shape[1])
         # Squared distance over what is known alone, and that of the places; what all sources share is left out.
-        apart = counts @ square.T - 2 * want @ have.T + (at * at).sum(1) - 2 * here @ at.T
+        apart = counts @ lengths.T - 2 * want @ have.T + (at * at).sum(1) - 2 * here @ at.T
         guess[ring[:, 0], ring[:, 1]] = small[tuple(sources[apart.argmin(1)].T)]
         known[ring[:, 0], ring[:, 1]] = True
     return guess
@@ -137,8 +120,7 @@ class Found(NamedTuple):
 
 def nearest(guess: np.ndarray, sought: np.ndarray, sources: np.ndarray, small: np.ndarray) -> Found:
     """The seen patch that is nearest to each patch of the guess."""
-    kernel = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
-    targets = np.argwhere(cv2.dilate(sought.astype(np.uint8), kernel) > 0)
+    targets = np.argwhere(cv2.dilate(sought.astype(np.uint8), square(RADIUS)) > 0)
     have, want = patches(small, sources, RADIUS), patches(guess, targets, RADIUS)
     numbers = have.shape[1]
     have = np.concatenate([have, places(sources, len(guess), numbers)], 1)

@@ -16,8 +16,8 @@ from avatar_jax.models.avatar_codec import AvatarCodec, FaceFields, unpack
 from avatar_jax.models.portrait_layers import SIZE, PortraitLayers
 from avatar_jax.models.reader import Reader
 from avatar_jax.sampling.ahead import ahead
-from avatar_jax.sampling.completion import uncovered
 from avatar_jax.sampling.compositor import Compositor
+from avatar_jax.sampling.hidden import uncovered
 from avatar_jax.sampling.photograph import PhotoCompositor, study
 from avatar_jax.sampling.photograph_twin import load_twin
 

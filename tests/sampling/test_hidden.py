@@ -1,10 +1,11 @@
-"""What a person hides of the background: lines go on behind it, what is seen is left alone."""
+"""What a portrait hides: lines go on behind a person, skin behind a face; what is seen is left alone."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.models.portrait_layers import PortraitLayers, filled
-from avatar_jax.sampling.completion import about, completed, uncovered
+from avatar_jax.sampling.completion import completed
+from avatar_jax.sampling.hidden import about, bare, uncovered
 from data_pipeline.synthetic.identity import make_identity
 from data_pipeline.synthetic.layers import hand_sprite, portrait_layers
 
@@ -64,3 +65,17 @@ def test_a_drawn_persons_background_is_nearer_to_the_truth() -> None:
     layers = PortraitLayers(**drawn | {"background": smooth, "hand": hand_sprite(who, 50)})
     made = uncovered(layers).background
     assert ((made - true) ** 2)[hidden].mean() < 0.3 * ((smooth - true) ** 2)[hidden].mean()
+
+
+def test_skin_behind_features_is_even_and_hair_stays_hair() -> None:
+    """A head of skin below and hair above, with painted remains of a face."""
+    head = np.ones((256, 256, 4), np.float32)
+    head[..., :3] = [0.8, 0.6, 0.5]
+    head[:96, :, :3] = [0.2, 0.1, 0.1]
+    clean, features = head.copy(), np.zeros((256, 256), np.float32)
+    features[120:180, 80:180] = 1
+    head[130:140, 90:170, :3] = [0.7, 0.5, 0.45]
+    made = bare(head, features)
+    assert np.abs(made - clean).max() < 0.02
+    assert np.array_equal(made[:90], clean[:90]) and np.array_equal(made[..., 3], clean[..., 3])
+    assert bare(head, 0 * features) is head, "no features, nothing to do"
