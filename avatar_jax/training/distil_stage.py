@@ -37,7 +37,7 @@ from avatar_jax.training.window_tricks import last_frame_as
 class DistilConfig:
     """Values of the stage; data, losses and the model are the generator's (`model` is filled in by train.py)."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=800, rate=5e-4, warmup=0.02, decay=0.6))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=700, rate=5e-4, warmup=0.02, decay=0.6))
     model: WindowConfig = field(default_factory=WindowConfig)
     student_steps: int = 4
     substeps: int = 1

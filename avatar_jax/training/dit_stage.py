@@ -157,7 +157,7 @@ class DitConfig:
 
     model: WindowConfig = field(default_factory=WindowConfig)
     loss: LossWeights = field(default_factory=LossWeights)
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=4000, warmup=0.02, decay=0.6))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=3600, warmup=0.02, decay=0.6))
     batch: int = 8
     seed: int = 0
     time_mean: float = 1.3
