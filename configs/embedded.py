@@ -1,19 +1,19 @@
 """The embedded avatar: six small networks that make a talking portrait on two CPU cores.
 
-    make train-embedded                                   all, data included; stages alone about 5 CPU-hours
+    make -j2 train-embedded                               all, data included: about 4 CPU-hours
     python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
     python train.py --config configs/embedded.py --out runs/embedded --stage dit   one of them
 
 | stage | learns | parameters | about |
 |---|---|---|---|
-| audio | phones and mouth shapes from log-mels | 0.3 M | 1100 CPU-s |
-| layers | to take a portrait apart into layers that move | 2.5 M | 2700 CPU-s |
-| codec | 8x8x32 latents of the face layer | 1.8 M | 3200 CPU-s |
-| gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 600, 1200 CPU-s |
-| dit | windows of latents from sound, prompt and key frames | 4 M | 6600 CPU-s |
-| distil | the change of dit that makes it a student of few steps, on request | 0.4 M | 2400 CPU-s |
+| audio | phones and mouth shapes from log-mels | 0.5 M | 1200 CPU-s |
+| layers | to take a portrait apart into layers that move | 2.5 M | 1800 CPU-s |
+| codec | 8x8x32 latents of the face layer | 1.8 M | 1800 CPU-s |
+| gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 500, 900 CPU-s |
+| dit | windows of latents from sound, prompt and key frames | 4 M | 4100 CPU-s |
+| distil | the change of dit that makes it a student of few steps, on request | 0.4 M | DISTIL CPU-s |
 
-CPU-seconds are steps times the seconds that a step took when the shipped weights were trained.
+CPU-seconds are those of the run that made the shipped weights (docs/embedded.md).
 """
 
 from dataclasses import dataclass, field

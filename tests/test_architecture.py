@@ -61,6 +61,7 @@ JOINERS = {
     "avatar_jax/evaluation/joins.py",
     "avatar_jax/evaluation/making.py",
     "avatar_jax/evaluation/obedience.py",
+    "avatar_jax/evaluation/pictures.py",
 }
 """Files that may join everything, with every __main__.py, configs/, tpu/ and tests/."""
 

@@ -7,6 +7,7 @@
     python -m avatar_jax.evaluation obedience [--cases 12] [--seconds 6] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation gate [--cases 20] [--seconds 10] [--calibrate] [--json] [--out DIR] [--weights DIR]
     python -m avatar_jax.evaluation gallery [--out docs/gallery] [--work DIR] [--only NAME ...]
+    python -m avatar_jax.evaluation pictures [--cases 16] [--json] [--weights DIR]
     python -m avatar_jax.evaluation run --videos A [--against B ...] [--set SET] [--out OUT] [--by TAG ...] [--json]
     python -m avatar_jax.evaluation gsb A B [--set SET] [--out DIR] [--host --port --token] | gsb --report DIR
     python -m avatar_jax.evaluation benchmark compose|check|edition|systems|rank|drift|all ...
@@ -19,6 +20,7 @@ obedience: does the video follow its storyline in time? Hit@Segment with the sto
 attention, and with one global prompt.
 gate: planted faults that the cascade's gate catches, and good sub-clips that it lets pass; 1 where that is too few.
 gallery: the README's avatars, as strips of frames, and contact sheets of whole videos to look at.
+pictures: what the drawing of frames gains, without a generator: hidden backgrounds, skin behind features, sharpness.
 run: scores folders of videos, any system's, with or without a set; see run --help.
 gsb: a page on which people judge two systems' videos blind, side by side, and the report of what they said.
 benchmark: the 375-case set, what is compared on it, and whether the metrics rank them; see benchmark --help.
@@ -86,6 +88,11 @@ def run(arguments: list[str] | None) -> int:
     three.add_argument("--only", action="append", default=[], metavar="NAME", help="these alone; may be repeated")
     three.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
     three.set_defaults(go=gallery)
+    four = what.add_parser("pictures", help="hidden backgrounds, skin and sharpness against the drawn truth")
+    four.add_argument("--cases", type=int, default=16, help="held-out characters")
+    four.add_argument("--weights", type=Path, default=ship.SHIPPED, help="folder of exported networks")
+    four.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    four.set_defaults(go=pictures, flite=0, seconds=1.0)
     benchmark.add(what)
     scoring.add(what)
     gsb.add(what)
@@ -174,6 +181,17 @@ def gatecheck(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
     if args.json:
         print(summary.as_json(result))
     return 0 if gatecheck.holds(result) else 1
+
+
+def pictures(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:
+    check_size(args)
+    if overrides:
+        raise BadInput("unknown argument", overrides[0], "nothing is sampled here", "leave it out")
+    from avatar_jax.evaluation import pictures, summary
+
+    result = pictures.run(pictures.PicturesConfig(args.cases, args.weights))
+    print(summary.as_json(result) if args.json else pictures.as_text(result))
+    return 0
 
 
 def gallery(args: argparse.Namespace, overrides: tuple[str, ...]) -> int:

@@ -35,7 +35,7 @@ CONTRAST = 0.1
 class ReaderStageConfig:
     """`identities` characters with `each` frames a step."""
 
-    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=1500, rate=3e-3))
+    optimiser: OptimConfig = field(default_factory=lambda: OptimConfig(steps=2200, rate=3e-3))
     model: ReaderConfig = field(default_factory=ReaderConfig)
     identities: int = 16
     each: int = 3
