@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-RADIUS, FIRST_RADIUS = 2, 4
+RADIUS, FIRST_RADIUS = 2, 3
 """Of a patch, in pixels of its level; of those of the first guess, which lines follow."""
 ROUNDS = {64: 3, 128: 2}
 """Search and vote so often at these sides."""
