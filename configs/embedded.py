@@ -11,7 +11,7 @@
 | codec | 8x8x32 latents of the face layer | 1.8 M | 1800 CPU-s |
 | gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 500, 900 CPU-s |
 | dit | windows of latents from sound, prompt and key frames | 4 M | 4100 CPU-s |
-| distil | the change of dit that makes it a student of few steps, on request | 0.4 M | DISTIL CPU-s |
+| distil | the change of dit that makes it a student of few steps, on request | 0.4 M | 1200 CPU-s |
 
 CPU-seconds are those of the run that made the shipped weights (docs/embedded.md).
 """

@@ -86,7 +86,9 @@ def screen_to_hand(pose_Z: Array, hand_H: Array) -> tuple[Array, Array]:
     it, which mirrors a left hand."""
     xp = pose_Z.__array_namespace__()
     lift, x, side = (hand_H[..., i] for i in range(3))
-    side = xp.where(side < 0, -1.0, 1.0)
+    # A side is one, and guidance towards a raised hand overshoots in all three alike.
+    beyond = xp.maximum(xp.abs(side), 1.0)
+    lift, x, side = lift / beyond, x / beyond, xp.where(side < 0, -1.0, 1.0)
     tilt = HAND_TILT * (x - HAND_REACH * side)
     palm_x, palm_y = HAND_PLACE[0] + x, HAND_REST - lift * (HAND_REST - HAND_PLACE[1])
     to_body = xp.stack([xp.cos(tilt), xp.sin(tilt), palm_x, palm_y], axis=-1)

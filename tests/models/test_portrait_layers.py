@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from avatar_jax.models import portrait_layers as pl
+from avatar_jax.models import pose as poses
 from avatar_jax.training import layers_stage
 from data_pipeline.synthetic.faces import portrait_batch
 from data_pipeline.synthetic.identity import make_identity
@@ -80,3 +81,12 @@ def test_stage_learns_and_depends_on_seed_and_step_alone() -> None:
     assert all(g.any() for g in jax.tree.leaves(grads))
     lower, _ = step(jax.tree.map(lambda p, g: p - 0.02 * g, params, grads))
     assert lower < loss
+
+
+def test_a_hand_that_guidance_overshoots_is_where_it_was_meant() -> None:
+    pose, hand = np.zeros(8), np.array([0.9, 0.27, 1.0])
+    for side in (1.0, -1.0):
+        meant = poses.screen_to_hand(pose, hand * [1, 1, side])
+        beyond = poses.screen_to_hand(pose, 1.3 * hand * [1, 1, side])
+        np.testing.assert_allclose(beyond[0], meant[0], atol=1e-12)
+        assert meant[1] == beyond[1] == side
