@@ -106,7 +106,8 @@ def skin(
 def sharp(who: Identity, true: dict[str, np.ndarray]) -> dict[str, float]:
     """Frames put together from true layers, plain and for the eye, against frames drawn in that pose."""
     hand = hand_sprite(who, HAND_DENSITY).astype(np.float32) / 255
-    layers = PortraitLayers(hand=hand, **true | {"background": true["background"][..., :3]})
+    whole = true | {"background": true["background"][..., :3], "hand": hand}
+    layers = PortraitLayers(**{name: jnp.asarray(layer) for name, layer in whole.items()})
     states = np.stack([neutral()] * len(POSES))
     for state, pose in zip(states, POSES, strict=True):
         for name, value in pose.items():
