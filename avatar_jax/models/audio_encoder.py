@@ -23,7 +23,7 @@ BANDS = 40
 _WINDOW, _HOP, _FFT = 400, SAMPLE_RATE // MEL_RATE, 512
 _CHUNK, _CONTEXT = 1024, 32
 """Features per call of `encode_recording`, and those beside them that are computed only to be thrown away: the network
-sees 16 features to either side."""
+sees 21 features to either side."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_features_are_local_and_of_unit_size(params) -> None:
     changed = mels.copy()
     changed[:, 200:] += 3
     moved = np.abs(AudioEncoder().apply({"params": params}, changed).features_BTM - out.features_BTM).max((0, 2))
-    assert moved[:80].max() < 1e-5 and moved[100:].min() > 1e-3
+    assert moved[:78].max() < 1e-5 and moved[100:].min() > 1e-3
 
 
 def test_chunks_give_what_one_pass_gives(params) -> None:
