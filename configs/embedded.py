@@ -1,12 +1,12 @@
 """The embedded avatar: six small networks that make a talking portrait on two CPU cores.
 
-    make -j2 train-embedded                               all, data included: about 4 CPU-hours
+    make -j2 train-embedded                               all, data included; stages alone 3.2 CPU-hours
     python train.py --config configs/embedded.py --out runs/embedded               all stages whose data is there
     python train.py --config configs/embedded.py --out runs/embedded --stage dit   one of them
 
 | stage | learns | parameters | about |
 |---|---|---|---|
-| audio | phones and mouth shapes from log-mels | 0.5 M | 1200 CPU-s |
+| audio | phones and mouth shapes from log-mels | 0.55 M | 1200 CPU-s |
 | layers | to take a portrait apart into layers that move | 2.5 M | 1800 CPU-s |
 | codec | 8x8x32 latents of the face layer | 1.8 M | 1800 CPU-s |
 | gate, judge | readers of mouth, face, identity: for sampling; for evaluation alone | 0.5 M, 1.2 M | 500, 900 CPU-s |
