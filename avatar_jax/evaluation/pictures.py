@@ -18,6 +18,7 @@ import numpy as np
 from avatar_jax.metrics.sharpness import sharpness
 from avatar_jax.models import avatar_codec as ac
 from avatar_jax.models.portrait_layers import (
+    FRONT_TO_BACK,
     HAND_DENSITY,
     SIZE,
     LayersConfig,
@@ -28,7 +29,7 @@ from avatar_jax.models.portrait_layers import (
 )
 from avatar_jax.sampling.completion import completed
 from avatar_jax.sampling.compositor import Compositor
-from avatar_jax.sampling.hidden import about, bare
+from avatar_jax.sampling.hidden import bare, covered
 from avatar_jax.weights import ship
 from data_pipeline.synthetic.clip import HELD_OUT_IDENTITIES
 from data_pipeline.synthetic.identity import Identity, make_identity
@@ -82,8 +83,7 @@ def row_of(who: Identity, network: Callable[[np.ndarray], PortraitLayers]) -> di
 
 def background(picture: np.ndarray, true: dict[str, np.ndarray]) -> dict[str, float]:
     """PSNR of the background's rim behind the person, filled in smoothly and completed from patches."""
-    left = np.prod([1 - true[name][..., 3] for name in ("back", "body", "head", "face")], axis=0)
-    hidden = about(left < 0.98)
+    hidden = covered(*(true[name][..., 3] for name in FRONT_TO_BACK))
     rim = hidden & (cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 3) < RIM * SIDE)
     seen = jnp.asarray(~hidden, jnp.float32)[None, ..., None]
     smooth = np.asarray(filled(jnp.asarray(picture / 255, jnp.float32)[None], seen)[0])

@@ -15,11 +15,9 @@ SKIN_SIDE, SKIN_REACH, SKIN_COLOUR = 128, 0.08, 0.1
 
 def uncovered(layers: PortraitLayers) -> PortraitLayers:
     """The layers (float, in [0, 1], without a leading axis), what they hide of background and skin completed."""
-    left = np.ones(layers.background.shape[:2], np.float32)
-    for layer in (layers.back, layers.body, layers.head, layers.face):
-        left *= 1 - np.asarray(layer)[..., 3]
+    hidden = covered(*(np.asarray(layer)[..., 3] for layer in (layers.back, layers.body, layers.head, layers.face)))
     picture = np.round(255 * np.asarray(layers.background)).clip(0, 255).astype(np.uint8)
-    background = completed(picture, about(left < 0.98)).astype(np.float32) / 255
+    background = completed(picture, hidden).astype(np.float32) / 255
     return layers._replace(background=background, head=bare(np.asarray(layers.head), np.asarray(layers.face)[..., 3]))
 
 
@@ -56,6 +54,7 @@ def squared(a: Float[np.ndarray, "n k"], b: Float[np.ndarray, "m k"]) -> Float[n
     return ((a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T).astype(np.float32)
 
 
-def about(hidden: Bool[np.ndarray, "S S"]) -> Bool[np.ndarray, "S S"]:
-    """What is hidden and MARGIN around it."""
+def covered(*alphas: Float[np.ndarray, "S S"]) -> Bool[np.ndarray, "S S"]:
+    """The pixels at which layers of these alphas hide the background, and MARGIN around them."""
+    hidden = np.prod([1 - alpha for alpha in alphas], axis=0) < 0.98
     return cv2.dilate(hidden.astype(np.uint8), square(max(1, round(MARGIN * len(hidden))))) > 0

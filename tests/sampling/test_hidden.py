@@ -5,7 +5,7 @@ import numpy as np
 
 from avatar_jax.models.portrait_layers import PortraitLayers, filled
 from avatar_jax.sampling.completion import completed
-from avatar_jax.sampling.hidden import about, bare, uncovered
+from avatar_jax.sampling.hidden import bare, covered, uncovered
 from data_pipeline.synthetic.identity import make_identity
 from data_pipeline.synthetic.layers import hand_sprite, portrait_layers
 
@@ -59,8 +59,7 @@ def test_a_drawn_persons_background_is_nearer_to_the_truth() -> None:
     who = make_identity(10_000_001)
     drawn = {name: x.astype(np.float32) / 255 for name, x in portrait_layers(who, 256).items()}
     true = drawn["background"][..., :3]
-    left = np.prod([1 - drawn[name][..., 3] for name in ("back", "body", "head", "face")], axis=0)
-    hidden = about(left < 0.98)
+    hidden = covered(*(drawn[name][..., 3] for name in ("back", "body", "head", "face")))
     smooth = np.asarray(filled(jnp.asarray(true)[None], jnp.asarray(~hidden, jnp.float32)[None, ..., None])[0])
     layers = PortraitLayers(**drawn | {"background": smooth, "hand": hand_sprite(who, 50)})
     made = uncovered(layers).background
