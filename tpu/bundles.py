@@ -247,6 +247,8 @@ def scalar_of(text: str) -> Scalars | None:
     if op == "sld":
         where, _, guard = rest.removeprefix("[smem:[").partition("]]")
         return Load(target, where, operand(guard.strip(" ()")))
+    if op.startswith("int_to_ptr"):  # a name for the same number, and no instruction: it has no guard of its own
+        return Step(target, ARITHMETIC["smov"], (operand(rest.split()[-1]),))
     guard, otherwise = "", None
     if rest.startswith("("):
         inside, _, rest = rest[1:].partition(")")

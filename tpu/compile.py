@@ -52,7 +52,13 @@ def parser() -> Parser:
     p.add_argument("--seconds", type=float, default=60.0, help="length of the video of static_s_per_video")
     p.add_argument("--slices", type=int, default=1, help="slices that share that video's segments")
     p.add_argument("--no-decoder", action="store_true", help="leave the decoder out of a video's seconds")
-    p.add_argument("--storyline", action="store_true", help="add the trained attention to the prompts of all shots")
+    p.add_argument(
+        "--storyline",
+        nargs="?",
+        choices=("shared", "own"),
+        const="shared",
+        help="add the trained attention to the prompts of all shots, with the text attention's queries or its own",
+    )
     p.add_argument("--deaf", action="store_true", help="leave out all that hears, to see what it costs")
     p.add_argument("--depth", type=int, help="layers, for a quick look")
     p.add_argument("--recipe", type=Path, help="of train: a file such as configs/train_full.py; default: by the family")

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tpu.bundles import KernelError, schedule
-from tpu.hlo import Instruction, Program, value
+from tpu.hlo import Instruction, Program, bytes_of, value
 
 BODY = re.compile(r'"body":"([^"]*)"')
+READS = re.compile(r"operand_layout_constraints=\{(.*?\})\}")
 
 
 @dataclass
@@ -19,6 +20,8 @@ class Kernels:
     folder: Path
     matmul_cycles: int
     """Of one instruction of a matrix unit, at the chip's published peak."""
+    hbm_bytes: float
+    """That a cycle moves, at the chip's published peak."""
     guessed: int = 0
     """Branches of all kernels that were decided without knowing the numbers."""
     known: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -33,9 +36,15 @@ class Kernels:
         key = (body[1] if body else found.name, found.shape)
         if key not in self.known:
             result = schedule(self.text(found), self.inputs(found))
-            self.known[key] = max(result.cycles, result.matmuls * self.matmul_cycles)
+            moving = self.moved(found) / self.hbm_bytes
+            self.known[key] = max(result.cycles, result.matmuls * self.matmul_cycles, round(moving))
             self.guessed += result.guessed
         return self.known[key]
+
+    def moved(self, found: Instruction) -> int:
+        """Bytes of all operands and results, each moved once."""
+        reads = READS.search(found.attributes)
+        return bytes_of(found.shape) + (bytes_of(reads[1]) if reads else 0)
 
     def text(self, found: Instruction) -> str:
         """The schedule; of an instruction that shares the code of another, that one's."""

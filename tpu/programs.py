@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding
 from avatar_jax.diffusion.guidance import Guidance, branches
 from avatar_jax.media.errors import BadInput
 from avatar_jax.mesh import fitting, parameter_shardings
+from avatar_jax.models.director_adapter import Queries
 from avatar_jax.models.umt5 import LENGTH, UMT5Config, UMT5Encoder, encode_ids
 from avatar_jax.models.vae_stages import TIME_FACTOR, VAEConfig
 from avatar_jax.models.video_model import MASK_CHANNELS, PATCH, VideoModelConfig
@@ -76,8 +77,8 @@ class Variant:
 
     depth: int | None = None
     """Layers, where not the family's."""
-    storyline: bool = False
-    """With the trained storyline attention."""
+    storyline: Queries | None = None
+    """With the trained storyline attention, and whose queries it has."""
     deaf: bool = False
     """Without all that hears."""
 
@@ -88,7 +89,9 @@ RELEASED = Variant()
 def model_of(config: PublicConfig, variant: Variant = RELEASED) -> VideoModelConfig:
     """The family's denoiser at its released sizes, or changed."""
     model = video_model_config(config.family, {}, NUMBERS[config.numbers])
-    dit = replace(model.dit, storyline=variant.storyline, depth=variant.depth or model.dit.depth)
+    dit = replace(model.dit, depth=variant.depth or model.dit.depth)
+    if variant.storyline is not None:
+        dit = replace(dit, storyline=True, storyline_queries=variant.storyline)
     if variant.deaf:
         return replace(model, dit=replace(dit, audio_width=None, audio_in_text=False), audio=None)
     return replace(model, dit=dit)

@@ -68,7 +68,7 @@ def prove(prepared: Prepared, mesh: Mesh, slice_: Slice, dump: Path, keep: Path 
         shutil.copytree(dump, keep, dirs_exist_ok=True)
         (keep / "program.txt").write_text(compiled.as_text())
     program = parse(compiled.as_text())
-    kernels = Kernels(program, dump, slice_.chip.matmul_cycles)
+    kernels = Kernels(program, dump, slice_.chip.matmul_cycles, slice_.chip.hbm_bytes)
     where = [tuple(device.coords) for device in mesh.devices.flat]
     whole = Reader(program, slice_, where, kernels).whole()
     step, layer, once = divided(whole, prepared.steps, prepared.layers)

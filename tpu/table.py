@@ -7,9 +7,12 @@ goes on where it was. --show writes the page from the rows that are there. A row
 """
 
 import argparse
+import fcntl
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -178,12 +181,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def made(line: list[str], rows: dict[str, dict[str, Any]], again: bool) -> dict[str, Any]:
-    """The row of a command line: the one that is there, or a new one, which is written down."""
+    """The row of a command line: the one that is there, or a new one, which is written down.
+
+    `rows` gets what other processes wrote meanwhile: two may share the work.
+    """
     key = " ".join(line)
     if key not in rows or rows[key].get("error") or again:
-        rows[key] = {"command": key, "date": date.today().isoformat(), **compiled(line)}
-        write_rows(rows)
+        row = {"command": key, "date": date.today().isoformat(), **compiled(line)}
+        with alone(ROWS):
+            rows |= read_rows() | {key: row}
+            write_rows(rows)
     return rows[key]
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While no other process is between reading this file and writing it."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Chip:
     """Of bfloat16 products, per second."""
     clock_hz: float
     link_bytes_s: float
+    hbm_bytes_s: float
     wraps_at: int
     sides: int
     matmul_cycles: int
@@ -34,6 +35,11 @@ class Chip:
     """Set where the default is too small: for big kernels (v5p), for large products at full speed (v6e)."""
     exchanges_early: bool = False
     """Whether EARLY is set: left to its defaults the compiler makes every exchange one instruction."""
+
+    @property
+    def hbm_bytes(self) -> float:
+        """Moved to or from memory in a cycle."""
+        return self.hbm_bytes_s / self.clock_hz
 
 
 EARLY = (
@@ -50,10 +56,10 @@ EARLY = (
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip("v4", 32, 275e12, 1.05e9, 45e9, 4, 3, 16),
-        Chip("v5e", 16, 197e12, 1.5e9, 45e9, 16, 2, 16),
-        Chip("v5p", 95, 459e12, 1.75e9, 90e9, 4, 3, 16, scoped_vmem_kib=65536, exchanges_early=True),
-        Chip("v6e", 32, 918e12, 1.75e9, 90e9, 16, 2, 8, scoped_vmem_kib=65536, exchanges_early=True),
+        Chip("v4", 32, 275e12, 1.05e9, 45e9, 1228e9, 4, 3, 16),
+        Chip("v5e", 16, 197e12, 1.5e9, 45e9, 819e9, 16, 2, 16),
+        Chip("v5p", 95, 459e12, 1.75e9, 90e9, 2765e9, 4, 3, 16, scoped_vmem_kib=65536, exchanges_early=True),
+        Chip("v6e", 32, 918e12, 1.75e9, 90e9, 1640e9, 16, 2, 8, scoped_vmem_kib=65536, exchanges_early=True),
     )
 }
 SHAPES = {

@@ -60,8 +60,9 @@ def recipe_of(path: Path | None, config: PublicConfig, overrides: list[str], opt
 
 def stage_of(config: PublicConfig, recipe: VideoConfig, variant: Variant) -> VideoStage:
     """The recipe's stage, of which shapes alone are asked."""
-    released = model_of(config, replace(variant, storyline=False))
-    recipe = replace(recipe, storyline=recipe.storyline or variant.storyline)
+    released = model_of(config, replace(variant, storyline=None))
+    if variant.storyline is not None:
+        recipe = replace(recipe, storyline=True, storyline_queries=variant.storyline)
     nothing: Any = None
     return VideoStage(recipe, video_model(recipe, released), nothing, nothing)
 

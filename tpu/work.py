@@ -20,7 +20,7 @@ def denoiser_flops(
     D, image = dit.width, image_tokens(dit)
     products = 6 * D * D + 2 * D * dit.ffn
     products += 2 * D * D * (audio > 0 and not dit.audio_in_text)
-    products += 2 * D * D * dit.storyline
+    products += 2 * D * D * (dit.storyline and dit.storyline_queries == "own")
     keys = 2 * D * D * (shots * text * (1 + dit.storyline) + image) + 2 * D * (dit.audio_width or 0) * audio * frames
     layer = 2 * (products * tokens + keys)
     ends = 2 * tokens * D * (dit.in_channels + dit.out_channels)

@@ -3,29 +3,37 @@
 Two ways, which may be combined:
 - `TextAttention` (*masked*, training-free): the base model's own text attention, once per shot on that shot's tokens
   alone, blended in time by the shots' shares. One shot is the base model, bit for bit.
-- `StorylineAttention` (*added*, trained): a further attention over the tokens of all shots at once, so that a frame
-  may look at what came before and what comes next. Its last layer starts at zero: the base model, bit for bit.
+- Storyline attention (*added*, trained): further keys and values of the tokens of all shots at once, so that a frame
+  may look at what came before and what comes next. Read with the text attention's queries and through its output map
+  (`StorylineKeys`; decoupled cross-attention as in IP-Adapter, Ye et al. 2023, arXiv 2308.06721), which costs a step
+  little, or with queries and a map of its own (`StorylineAttention`). It starts as the base model, bit for bit.
 """
+
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from avatar_jax.nn.linear import LECUN, ZEROS, Init, Linear
-from avatar_jax.nn.norm import LayerNorm, RMSNorm
+from avatar_jax.nn.norm import LayerNorm, RMSNorm, RMSScale
 from avatar_jax.nn.once import once
 from avatar_jax.nn.rope import rotate, time_tables
-from avatar_jax.nn.route import few_attend, frame_attend
+from avatar_jax.nn.route import Few, read_attend
+
+Queries = Literal["own", "shared"]
+"""Whose queries and output map the storyline attention reads with: its own, or the text attention's."""
 
 
 class TextAttention(nn.Module):
-    """Wan's text attention for every shot, plus attention to image tokens and to the frame's own audio tokens.
+    """Wan's text attention for every shot; with the same queries to image tokens, to the storyline and to sound.
 
     Image tokens: Wan image-to-video. Audio tokens here, sharing the queries and the output map: EchoMimicV3-Flash.
     """
 
     heads: int
     out_init: Init = LECUN
+    storyline: bool = False
 
     @nn.compact
     def __call__(
@@ -37,43 +45,53 @@ class TextAttention(nn.Module):
         audio_BTUM: jax.Array | None = None,
         audio_gain: jax.Array | float = 1.0,
         padded: int = 0,
+        times_BT: jax.Array | None = None,
     ) -> jax.Array:
-        """The last `padded` tokens belong to no frame."""
-        D, heads = x_BND.shape[-1], self.heads
-        q_BND = RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(x_BND))
+        """The last `padded` tokens belong to no frame. `times_BT` is needed by the storyline."""
+        (B, N, D), heads, S = x_BND.shape, self.heads, text_BSLD.shape[1]
+        q_BND = Linear(D, ("embed", "heads"), name="q")(x_BND)
+        scale = RMSScale(name="norm_q")(q_BND)
 
         def keys_and_values(tokens: jax.Array, suffix: str) -> tuple[jax.Array, jax.Array]:
             k = RMSNorm(name=f"norm_k{suffix}")(Linear(D, ("embed", "heads"), name=f"k{suffix}")(tokens))
             return k, Linear(D, ("embed", "heads"), name=f"v{suffix}")(tokens)
 
         k_BSLD, v_BSLD = once(self, "text", lambda: keys_and_values(text_BSLD, ""))
-        shots = [few_attend(q_BND, k_BSLD[:, s], v_BSLD[:, s], heads) for s in range(text_BSLD.shape[1])]
-        y_BND = shots[0] if len(shots) == 1 else blend_shots(shots, shares_BTS, padded)
+        shares_BNS = per_token(shares_BTS, N, padded)
+        sets = [Few(k_BSLD[:, s], v_BSLD[:, s], share_BN=None if S == 1 else shares_BNS[:, :, s]) for s in range(S)]
         if image_BID is not None:
-            k_BID, v_BID = once(self, "image", lambda: keys_and_values(image_BID, "_img"))
-            y_BND += few_attend(q_BND, k_BID, v_BID, heads)
+            sets.append(Few(*once(self, "image", lambda: keys_and_values(image_BID, "_img"))))
+        if self.storyline:
+            assert times_BT is not None, "the storyline is turned by time"
+            sets.append(StorylineKeys(heads, name="storyline_attn")(text_BSLD, shares_BTS, times_BT, N, padded))
         if audio_BTUM is not None:
-            k_BTUD, v_BTUD = once(self, "audio", lambda: keys_and_values(audio_BTUM.astype(x_BND.dtype), "_audio"))
-            heard_BND = frame_attend(q_BND, k_BTUD, v_BTUD, heads, padded)
-            y_BND += heard_BND * jnp.asarray(audio_gain, heard_BND.dtype)
+            heard = once(self, "audio", lambda: keys_and_values(audio_BTUM.astype(x_BND.dtype), "_audio"))
+            sets.append(Few(*heard, share_BN=jnp.broadcast_to(jnp.asarray(audio_gain, jnp.float32), (B, N))))
+        y_BND = read_attend(q_BND, tuple(sets), heads, scale, padded)
         return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(y_BND)
 
 
-def blend_shots(shots_BND: list[jax.Array], shares_BTS: jax.Array, padded: int = 0) -> jax.Array:
-    """Mean over shots, each frame's tokens weighted by that frame's shares (>= 0, summing to 1 over S)."""
-    patches = (shots_BND[0].shape[1] - padded) // shares_BTS.shape[1]
-    shares_BNS = jnp.pad(jnp.repeat(shares_BTS, patches, axis=1), ((0, 0), (0, padded), (0, 0)))
-    # Not stacked, which would copy all tokens of all shots.
-    y_BND = sum(y * shares_BNS[:, :, s, None] for s, y in enumerate(shots_BND))
-    return jnp.asarray(y_BND, shots_BND[0].dtype)
+def per_token(value_BTX: jax.Array, tokens: int, padded: int) -> jax.Array:
+    """[B, T, X] of frames -> [B, tokens, X]; the last `padded` get zeros."""
+    patches = (tokens - padded) // value_BTX.shape[1]
+    return jnp.pad(jnp.repeat(value_BTX, patches, axis=1), ((0, 0), (0, padded), (0, 0)))
+
+
+class StorylineKeys(nn.Module):
+    """The storyline's keys and values, for queries that are another attention's; values start at zero."""
+
+    heads: int
+
+    @nn.compact
+    def __call__(
+        self, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array, tokens: int, padded: int = 0
+    ) -> Few:
+        """For `tokens` queries, the last `padded` of which belong to no frame."""
+        return storyline(self, self.heads, text_BSLD, shares_BTS, times_BT, tokens, padded, ZEROS)
 
 
 class StorylineAttention(nn.Module):
-    """Attention over the tokens of all shots, turned by the time that lies between a frame and a shot's middle.
-
-    Queries are rotated by their frame's time and keys by the middle of their shot, so that scores depend on how far
-    ahead or behind a shot is. Shots without any share in the window are not seen.
-    """
+    """The storyline read with queries and an output map of its own; the map starts at zero."""
 
     heads: int
 
@@ -82,21 +100,41 @@ class StorylineAttention(nn.Module):
         self, x_BND: jax.Array, text_BSLD: jax.Array, shares_BTS: jax.Array, times_BT: jax.Array, padded: int = 0
     ) -> jax.Array:
         """The last `padded` tokens belong to no frame."""
-        B, N, D = x_BND.shape
-        (S, L), K = text_BSLD.shape[1:3], D // self.heads
-        total_BS = shares_BTS.sum(1)
-
-        def keys_and_values() -> tuple[jax.Array, jax.Array]:
-            middle_BS = jnp.einsum("BTS,BT->BS", shares_BTS, times_BT) / jnp.maximum(total_BS, 1e-6)
-            k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
-            k_BMAK = k_BSLD.reshape(B, S * L, self.heads, K)
-            k_BMAK = rotate(k_BMAK, time_tables(jnp.repeat(middle_BS, L, axis=1), K))
-            v_BSLD = Linear(D, ("embed", "heads"), name="v")(text_BSLD)
-            return k_BMAK.reshape(B, S * L, D), v_BSLD.reshape(B, S * L, D)
-
-        q_BND = RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(LayerNorm(name="norm")(x_BND)))
-        k_BMD, v_BMD = once(self, "text", keys_and_values)
-        times_BN = jnp.pad(jnp.repeat(times_BT, (N - padded) // times_BT.shape[1], axis=1), ((0, 0), (0, padded)))
-        seen_BM = jnp.repeat(total_BS > 0, L, axis=1)
-        y_BND = few_attend(q_BND, k_BMD, v_BMD, self.heads, seen_BM, time_tables(times_BN, K))
+        N, D = x_BND.shape[1:]
+        q_BND = Linear(D, ("embed", "heads"), name="q")(LayerNorm(name="norm")(x_BND))
+        scale = RMSScale(name="norm_q")(q_BND)
+        keys = storyline(self, self.heads, text_BSLD, shares_BTS, times_BT, N, padded, LECUN)
+        y_BND = read_attend(q_BND, (keys,), self.heads, scale, padded)
         return Linear(D, ("heads", "embed"), kernel_init=ZEROS, name="o")(y_BND)
+
+
+def storyline(
+    module: nn.Module,
+    heads: int,
+    text_BSLD: jax.Array,
+    shares_BTS: jax.Array,
+    times_BT: jax.Array,
+    tokens: int,
+    padded: int,
+    value_init: Init,
+) -> Few:
+    """Keys and values (parameters of `module`) of the tokens of all shots, turned by the time between frame and shot.
+
+    Queries are rotated by their frame's time and keys by the middle of their shot, so that scores depend on how far
+    ahead or behind a shot is. Shots without any share in the window are not seen.
+    """
+    B, S, L, D = text_BSLD.shape
+    K, total_BS = D // heads, shares_BTS.sum(1)
+
+    def keys_and_values() -> tuple[jax.Array, jax.Array]:
+        middle_BS = jnp.einsum("BTS,BT->BS", shares_BTS, times_BT) / jnp.maximum(total_BS, 1e-6)
+        k_BSLD = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(text_BSLD))
+        k_BMAK = k_BSLD.reshape(B, S * L, heads, K)
+        k_BMAK = rotate(k_BMAK, time_tables(jnp.repeat(middle_BS, L, axis=1), K))
+        v_BSLD = Linear(D, ("embed", "heads"), kernel_init=value_init, name="v")(text_BSLD)
+        return k_BMAK.reshape(B, S * L, D), v_BSLD.reshape(B, S * L, D)
+
+    k_BMD, v_BMD = once(module, "text", keys_and_values)
+    seen_BM = jnp.repeat(total_BS > 0, L, axis=1) if S > 1 else None
+    times_BN = per_token(times_BT[..., None], tokens, padded)[..., 0]
+    return Few(k_BMD, v_BMD, seen_BM, tables=time_tables(times_BN, K))

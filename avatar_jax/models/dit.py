@@ -18,7 +18,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from avatar_jax.mesh import constrain, partitioned
-from avatar_jax.models.director_adapter import StorylineAttention, TextAttention
+from avatar_jax.models.director_adapter import Queries, StorylineAttention, TextAttention
 from avatar_jax.nn.linear import FeedForward, Linear, tanh_gelu
 from avatar_jax.nn.norm import LayerNorm, modulate
 from avatar_jax.nn.rope import rope_tables
@@ -49,7 +49,9 @@ class DiTConfig:
     frequencies: int = 256
     """Numbers of the sinusoid of the diffusion time."""
     storyline: bool = False
-    """Adds the trained storyline attention after text attention."""
+    """Adds the trained storyline attention."""
+    storyline_queries: Queries = "own"
+    """`shared`: it is part of text attention; `own`: it comes after text attention, with queries of its own."""
     remat: str = "none"
     """A name of nn.stack.REMAT: what backward keeps."""
     unroll: int = 1
@@ -94,14 +96,15 @@ class Block(nn.Module):
         x_BND = residual(x_BND, SelfAttention(cfg.heads, small, name="self_attn")(h_BND, context.rope, padded), part[2])
 
         h_BND = LayerNorm(name="norm3")(x_BND).astype(cfg.dtype)
-        text = TextAttention(cfg.heads, small, name="cross_attn")
+        inside = cfg.storyline and cfg.storyline_queries == "shared"
+        text = TextAttention(cfg.heads, small, inside, name="cross_attn")
+        shots = (context.text_BSLD, context.shares_BTS)
         heard = (context.audio_BTUM if cfg.audio_in_text else None, context.audio_gain, padded)
-        x_BND = residual(x_BND, text(h_BND, context.text_BSLD, context.shares_BTS, context.image_BID, *heard))
+        x_BND = residual(x_BND, text(h_BND, *shots, context.image_BID, *heard, context.times_BT))
 
-        if cfg.storyline:
+        if cfg.storyline and not inside:
             story = StorylineAttention(cfg.heads, name="storyline_attn")
-            h_BND = x_BND.astype(cfg.dtype)
-            x_BND = residual(x_BND, story(h_BND, context.text_BSLD, context.shares_BTS, context.times_BT, padded))
+            x_BND = residual(x_BND, story(x_BND.astype(cfg.dtype), *shots, context.times_BT, padded))
 
         if context.audio_BTUM is not None and not cfg.audio_in_text:
             h_BND = LayerNorm(name="norm_x")(x_BND).astype(cfg.dtype)

@@ -1,5 +1,7 @@
 """Normalisation and adaptive modulation. Statistics, gains and modulation are float32 whatever the dtype of x."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,10 +12,13 @@ ONES, ZEROS = nn.initializers.ones_init(), nn.initializers.zeros_init()
 
 
 def layer_norm(x: jax.Array, eps: float = 1e-6) -> jax.Array:
-    """Zero mean and unit variance over the last axis, without parameters, in float32."""
+    """Zero mean and unit variance over the last axis, without parameters, in float32.
+
+    Mean and mean square come out of one pass over x, which can be that of the product before.
+    """
     x = x.astype(jnp.float32)
-    x = x - x.mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + eps)
+    mean, square = x.mean(-1, keepdims=True), (x * x).mean(-1, keepdims=True)
+    return (x - mean) * jax.lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + eps)
 
 
 def rms_norm(x: jax.Array, eps: float = 1e-6) -> jax.Array:
@@ -43,6 +48,32 @@ class RMSNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param("scale", partitioned(ONES, "small"), (x.shape[-1],))
         return (rms_norm(x, self.eps) * scale).astype(x.dtype)
+
+
+class Scale(NamedTuple):
+    """What an RMS norm multiplies with: a number of each token, a gain of each feature; float32."""
+
+    row_BN1: jax.Array
+    gain_11D: jax.Array
+
+
+def scaled(x_BND: jax.Array, scale: Scale | None) -> jax.Array:
+    """x times both, in the dtype of x; x itself where there are none."""
+    if scale is None:
+        return x_BND
+    return (x_BND.astype(jnp.float32) * scale.row_BN1 * scale.gain_11D).astype(x_BND.dtype)
+
+
+class RMSScale(nn.Module):
+    """The `Scale` of an RMSNorm with the same parameters: attention multiplies with it where it reads x anyway."""
+
+    eps: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x_BND: jax.Array) -> Scale:
+        gain = self.param("scale", partitioned(ONES, "small"), (x_BND.shape[-1],))
+        square = jnp.square(x_BND.astype(jnp.float32)).mean(-1, keepdims=True)
+        return Scale(jax.lax.rsqrt(square + self.eps), gain[None, None])
 
 
 def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array, eps: float = 1e-6) -> jax.Array:

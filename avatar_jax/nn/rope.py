@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 BASE = 10_000.0
+Tables = tuple[jax.Array, jax.Array]
+"""(cos, sin), each [B, N, 1, K/2] in float32."""
 
 
 def axis_widths(head_width: int) -> tuple[int, int, int]:
@@ -37,11 +39,22 @@ def time_tables(times_BN: Float[Array, "B N"], head_width: int) -> tuple[jax.Arr
     return jnp.cos(angles_BN1), jnp.sin(angles_BN1)
 
 
+def whole_tables(tables: Tables, batch: int, tokens: int) -> Tables:
+    """Tables [batch, tokens, K] for `x * cos + roll(x, K/2) * sin`."""
+    cos, sin = (jnp.broadcast_to(t[:, :, 0], (batch, tokens, t.shape[-1])) for t in tables)
+    return jnp.concatenate([cos, cos], axis=-1), jnp.concatenate([-sin, sin], axis=-1)
+
+
 def rotate(x_BNAK: Float[Array, "B N A K"], tables: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Turn the pairs (i, i + K/2) of every head by the tables' angles."""
     cos, sin = tables
     a, b = jnp.split(x_BNAK.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1).astype(x_BNAK.dtype)
+
+
+def rotate_plainly(x_BND: jax.Array, tables: Tables, heads: int) -> jax.Array:
+    """`rotate` of heads beside each other, [B, N, A * K]."""
+    return rotate(x_BND.reshape(*x_BND.shape[:-1], heads, -1), tables).reshape(x_BND.shape)
 
 
 def halves_from_pairs(weights: np.ndarray, heads: int) -> np.ndarray:

@@ -13,33 +13,32 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from avatar_jax.mesh import RULES, fitting, platform, ways
-from avatar_jax.nn import flash, flash_back, flash_few, ring, ulysses
+from avatar_jax.nn import few, flash, flash_back, flash_few, ring, ulysses
 from avatar_jax.nn.attention import attend, attend_in_frames, attend_seen, merge_heads, split_heads
-from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen, attention, backward
+from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen, attention
+from avatar_jax.nn.flash_few import Keys
 from avatar_jax.nn.groups import Parts, grouped, grouped_by_kernel, joined, joined_by_kernel
-from avatar_jax.nn.rope import rotate
+from avatar_jax.nn.norm import Scale, scaled
+from avatar_jax.nn.rope import Tables, rotate_plainly
 from avatar_jax.nn.rope_kernel import rotate_rows
 
-Tables = tuple[jax.Array, jax.Array]
 PLAIN_TOKENS = 8192
 """Up to here scores are made whole."""
 KERNEL_TOKENS = 1024
 """From here on kernels pay."""
 
 
-def rotate_plainly(x_BND: jax.Array, tables: Tables, heads: int) -> jax.Array:
-    return merge_heads(rotate(split_heads(x_BND, heads), tables))
-
-
-def rotate_in_groups(x_BND: jax.Array, tables: Tables, heads: int, groups: int = 1, parts: int = 1) -> Parts:
-    return grouped(rotate_plainly(x_BND, tables, heads), groups, parts)
+def rotate_in_groups(
+    x_BND: jax.Array, tables: Tables, scale: Scale | None, heads: int, groups: int, parts: int
+) -> Parts:
+    return grouped(rotate_plainly(scaled(x_BND, scale), tables, heads), groups, parts)
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ class Kernels:
     """What one device computes with."""
 
     many: Method
-    few: Method
-    rotate: Callable[[jax.Array, Tables, int, int, int], Parts]
-    """(x [B, n, D], tables, heads, G, P) -> P times [G, B, n, D / (G P)]."""
+    few: few.Read
+    """Many tokens to few keys."""
+    rotate: Callable[[jax.Array, Tables, Scale | None, int, int, int], Parts]
+    """(x [B, n, D], tables, scale, heads, G, P) -> P times [G, B, n, D / (G P)]."""
     group: Callable[[jax.Array, int, int], Parts]
     """(x [B, n, D], G, P) -> P times [G, B, n, D / (G P)]."""
     join: Callable[[Parts], jax.Array]
@@ -58,12 +58,12 @@ class Kernels:
     """Tokens of all devices are padded to a multiple of this, those of each device to a multiple of 128."""
 
 
-MANY, FEW = Method(flash.forward, flash_back.backward), Method(flash_few.forward, backward)
-TPU = Kernels(MANY, FEW, rotate_rows, grouped_by_kernel, joined_by_kernel, 2048)
+MANY = Method(flash.forward, flash_back.backward)
+TPU = Kernels(MANY, few.by_kernel, rotate_rows, grouped_by_kernel, joined_by_kernel, 2048)
 SHARED = Method(partial(flash.forward, cores=2), partial(flash_back.backward, cores=2))
 TPU_OF_TWO_CORES = replace(TPU, many=SHARED)
 """v4 and v5p, whose two cores are one device."""
-ANYWHERE = Kernels(BLOCKWISE, BLOCKWISE, rotate_in_groups, grouped, joined, 1)
+ANYWHERE = Kernels(BLOCKWISE, few.blockwise, rotate_in_groups, grouped, joined, 1)
 
 
 def cores() -> int:
@@ -92,90 +92,123 @@ def padding(tokens: int, head_width: int) -> int:
 
 
 def self_attend(
-    q_BND: jax.Array, k_BND: jax.Array, v_BND: jax.Array, heads: int, tables: Tables, padded: int = 0
+    q_BND: jax.Array,
+    k_BND: jax.Array,
+    v_BND: jax.Array,
+    heads: int,
+    tables: Tables,
+    padded: int = 0,
+    scales: tuple[Scale | None, Scale | None] = (None, None),
 ) -> jax.Array:
-    """q and k are turned by `tables`; then every token looks at all but the last `padded`."""
+    """q and k are multiplied with `scales` and turned by `tables`; every token looks at all but the last `padded`."""
     N, D = q_BND.shape[1:]
     with_ = kernels(N, D // heads)
     if with_ is ANYWHERE and token_ways() == 1:
-        q_BND, k_BND = rotate_plainly(q_BND, tables, heads), rotate_plainly(k_BND, tables, heads)
+        q_BND, k_BND = (
+            rotate_plainly(scaled(x, s), tables, heads) for x, s in zip((q_BND, k_BND), scales, strict=True)
+        )
         if padded == 0 and N <= PLAIN_TOKENS:
             return _plain(attend, q_BND, k_BND, v_BND, heads)
         return attention(with_.many, q_BND, k_BND, v_BND, heads, Seen(N - padded))[0]
 
-    def local(q: jax.Array, k: jax.Array, v: jax.Array, tables: Tables, heads: int, split: str | None) -> jax.Array:
+    def local(q: jax.Array, k: jax.Array, v: jax.Array, given: Any, heads: int, split: str | None) -> jax.Array:
         devices, seen = 1 if split is None else jax.lax.axis_size(split), Seen(N - padded)
+        tables, of_q, of_k = given
         if split is not None and heads % devices == 0:
             cut = (devices, ulysses.parts(heads // devices))
-            parts = with_.rotate(q, tables, heads, *cut), with_.rotate(k, tables, heads, *cut), with_.group(v, *cut)
-            return with_.join(ulysses.attend(with_.many, *parts, heads, seen, split))
-        q, k = (with_.rotate(x, tables, heads, 1, 1)[0][0] for x in (q, k))
+            q_parts, k_parts = (with_.rotate(x, tables, s, heads, *cut) for x, s in ((q, of_q), (k, of_k)))
+            return with_.join(ulysses.attend(with_.many, q_parts, k_parts, with_.group(v, *cut), heads, seen, split))
+        q, k = (with_.rotate(x, tables, s, heads, 1, 1)[0][0] for x, s in ((q, of_q), (k, of_k)))
         if split is not None:
             return ring.attend(with_.many, q, k, v, heads, seen, split)
         return attention(with_.many, q, k, v, heads, seen)[0]
 
-    return _on_every_device(local, q_BND, heads, (k_BND, v_BND, tables), ("tokens", "tokens", "tokens"))
+    others = (k_BND, v_BND, (tables, *scales))
+    return _on_every_device(local, q_BND, heads, others, ("tokens", "tokens", "tokens"))
 
 
-def frame_attend(q_BND: jax.Array, k_BTUD: jax.Array, v_BTUD: jax.Array, heads: int, padded: int = 0) -> jax.Array:
-    """Every token looks at the U keys of its own frame; the last `padded` tokens have none.
+class Few(NamedTuple):
+    """A few keys with a softmax of their own, read beside others with the same queries.
+
+    Keys and values are [B, M, D], or [B, T, U, D] where every token looks at the U keys of its own frame alone.
+    `seen_BM`: which keys are seen (all). `share_BN`: by how much each token counts what it reads here (1). `tables`: by
+    which the queries are turned (not at all).
+    """
+
+    k: jax.Array
+    v: jax.Array
+    seen_BM: jax.Array | None = None
+    share_BN: jax.Array | None = None
+    tables: Tables | None = None
+
+
+def read_attend(
+    q_BND: jax.Array, sets: tuple[Few, ...], heads: int, scale: Scale | None = None, padded: int = 0
+) -> jax.Array:
+    """The sum of what every token, multiplied with `scale`, reads in each set. The last `padded` tokens have no frame.
 
     A device takes the keys of the frames that its tokens lie in, whole or in part, and tells them apart by number.
     """
-    (N, D), (T, U) = q_BND.shape[1:], k_BTUD.shape[1:3]
-    with_, patches = kernels(N, D // heads), (N - padded) // T
-    if with_ is ANYWHERE and token_ways() == 1 and padded == 0:
-        q, k, v = (split_heads(x, heads) for x in (q_BND, k_BTUD, v_BTUD))
-        return merge_heads(attend_in_frames(attend, q, k, v))
-
-    def local(q: jax.Array, k: jax.Array, v: jax.Array, heads: int, split: str | None) -> jax.Array:
-        B, n = q.shape[:2]
-        frames = min(T, (n - 1) // patches + 2)
-        token = jnp.arange(n) + (0 if split is None else jax.lax.axis_index(split) * n)
-        first = jnp.minimum(token[0] // patches, T - frames)
-        k, v = (jax.lax.dynamic_slice_in_dim(x, first, frames, 1).reshape(B, frames * U, -1) for x in (k, v))
-        frame_of_token = jnp.broadcast_to(token // patches - first, (B, n))
-        frame_of_key = jnp.broadcast_to(jnp.repeat(jnp.arange(frames), U), (B, frames * U))
-        return attention(with_.few, q, k, v, heads, Seen(frames * U, frame_of_token, frame_of_key))[0]
-
-    return _on_every_device(local, q_BND, heads, (k_BTUD, v_BTUD), (None, None))
-
-
-def few_attend(
-    q_BND: jax.Array,
-    k_BMD: jax.Array,
-    v_BMD: jax.Array,
-    heads: int,
-    seen_BM: jax.Array | None = None,
-    tables: Tables | None = None,
-) -> jax.Array:
-    """Every token, turned by `tables` where given, looks at the keys that are seen (all, if not said)."""
     N, D = q_BND.shape[1:]
-    M, with_ = k_BMD.shape[1], kernels(N, D // heads)
-    if with_ is ANYWHERE or M > flash_few.MOST:
-        q_BND = q_BND if tables is None else rotate_plainly(q_BND, tables, heads)
-        if N > PLAIN_TOKENS:
-            return attention(BLOCKWISE, q_BND, k_BMD, v_BMD, heads, _seen(N, M, seen_BM))[0]
-        return _plain(attend if seen_BM is None else attend_seen(seen_BM), q_BND, k_BMD, v_BMD, heads)
+    with_ = kernels(N, D // heads)
+    split_frames = any(one.k.ndim == 4 for one in sets) and (token_ways() > 1 or padded > 0)
+    large = [one for one in sets if one.k.ndim == 3 and (one.k.shape[1] > flash_few.MOST or with_ is ANYWHERE)]
+    large = sets if with_ is ANYWHERE and not split_frames else large
+    if large:
+        read = [_read_plainly(scaled(q_BND, scale), one, heads) for one in large]
+        rest = tuple(one for one in sets if all(one is not other for other in large))
+        read += [read_attend(q_BND, rest, heads, scale, padded)] if rest else []
+        return read[0] if len(read) == 1 else jnp.asarray(sum(read), q_BND.dtype)
 
-    def local(
-        q: jax.Array, k: jax.Array, v: jax.Array, seen: Any, tables: Tables | None, heads: int, split: str | None
-    ) -> jax.Array:
-        del split
-        q = q if tables is None else with_.rotate(q, tables, heads, 1, 1)[0][0]
-        return attention(with_.few, q, k, v, heads, _seen(q.shape[1], M, seen))[0]
+    def local(q: jax.Array, keys: Any, each: Any, scale: Scale | None, heads: int, split: str | None) -> jax.Array:
+        first = 0 if split is None else jax.lax.axis_index(split) * q.shape[1]
+        found = []
+        for (k, v, seen), (share, tables) in zip(keys, each, strict=True):
+            ids = None if seen is None else (jnp.zeros(q.shape[:2], jnp.int32), jnp.where(seen, 0, -1))
+            if k.ndim == 4:
+                k, v, ids = _of_frames(k, v, (q.shape[0], q.shape[1]), first, (N - padded) // k.shape[1])
+            found.append(Keys(k, v, ids, share, tables))
+        return with_.few(q, tuple(found), heads, scale)
 
-    return _on_every_device(local, q_BND, heads, (k_BMD, v_BMD, seen_BM, tables), (None, None, None, "tokens"))
+    keys = tuple((one.k, one.v, one.seen_BM) for one in sets)
+    each = tuple((one.share_BN, one.tables) for one in sets)
+    return _on_every_device(local, q_BND, heads, (keys, each, scale), (None, "tokens", "tokens"))
+
+
+def frame_attend(q_BND: jax.Array, k_BTUD: jax.Array, v_BTUD: jax.Array, heads: int, padded: int = 0) -> jax.Array:
+    """Every token looks at the U keys of its own frame; the last `padded` tokens have none."""
+    return read_attend(q_BND, (Few(k_BTUD, v_BTUD),), heads, None, padded)
+
+
+def _read_plainly(q_BND: jax.Array, one: Few, heads: int) -> jax.Array:
+    """What is left to the partitioner; `q_BND` is scaled."""
+    q_BND = q_BND if one.tables is None else rotate_plainly(q_BND, one.tables, heads)
+    if one.k.ndim == 4:
+        y_BND = merge_heads(attend_in_frames(attend, *(split_heads(x, heads) for x in (q_BND, one.k, one.v))))
+    elif q_BND.shape[1] > PLAIN_TOKENS:
+        ids = None if one.seen_BM is None else (jnp.zeros(q_BND.shape[:2], jnp.int32), jnp.where(one.seen_BM, 0, -1))
+        y_BND = attention(BLOCKWISE, q_BND, one.k, one.v, heads, Seen(one.k.shape[1], *(ids or ())))[0]
+    else:
+        y_BND = _plain(attend if one.seen_BM is None else attend_seen(one.seen_BM), q_BND, one.k, one.v, heads)
+    return y_BND if one.share_BN is None else y_BND * one.share_BN[..., None]
+
+
+def _of_frames(
+    k_BTUD: jax.Array, v_BTUD: jax.Array, tokens: tuple[int, int], first: Any, patches: int
+) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array]]:
+    """Keys and values [B, M, D] of the frames of these tokens, the first of which is number `first`; ids of both."""
+    (B, n), (T, U) = tokens, k_BTUD.shape[1:3]
+    frames = min(T, (n - 1) // patches + 2)
+    token = jnp.arange(n) + first
+    start = jnp.minimum(token[0] // patches, T - frames)
+    k, v = (jax.lax.dynamic_slice_in_dim(x, start, frames, 1).reshape(B, frames * U, -1) for x in (k_BTUD, v_BTUD))
+    of_token = jnp.broadcast_to(token // patches - start, (B, n))
+    of_key = jnp.broadcast_to(jnp.repeat(jnp.arange(frames), U), (B, frames * U))
+    return k, v, (of_token.astype(jnp.int32), of_key.astype(jnp.int32))
 
 
 def _plain(attend: Any, q_BND: jax.Array, k_BMD: jax.Array, v_BMD: jax.Array, heads: int) -> jax.Array:
     return merge_heads(attend(*(split_heads(x, heads) for x in (q_BND, k_BMD, v_BMD))))
-
-
-def _seen(queries: int, keys: int, seen_BM: jax.Array | None) -> Seen:
-    if seen_BM is None:
-        return Seen(keys)
-    return Seen(keys, jnp.zeros((seen_BM.shape[0], queries), jnp.int32), jnp.where(seen_BM, 0, -1))
 
 
 def _on_every_device(
@@ -190,8 +223,12 @@ def _on_every_device(
     whole = fitting(mesh, (q_BND.shape[0], q_BND.shape[1], heads), "batch", "tokens", "heads")
 
     def spec(x: jax.Array, second: str | None) -> PartitionSpec:
-        middle = (whole[1] if second == "tokens" else None, *(None for _ in x.shape[2:-1]))
-        return PartitionSpec(whole[0], *middle, *((whole[2] if x.shape[-1] == D else None,) if x.ndim > 2 else ()))
+        middle = (whole[1] if second == "tokens" and x.shape[1] > 1 else None, *(None for _ in x.shape[2:-1]))
+        return PartitionSpec(
+            whole[0] if x.shape[0] > 1 else None,
+            *middle,
+            *((whole[2] if x.shape[-1] == D else None,) if x.ndim > 2 else ()),
+        )
 
     specs = tuple(jax.tree.map(lambda x, s=s: spec(x, s), o) for o, s in zip(others, tokens, strict=True))
     split = whole[1] if ways(mesh, whole[1]) > 1 else None

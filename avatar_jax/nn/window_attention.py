@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from avatar_jax.nn.linear import LECUN, Init, Linear
-from avatar_jax.nn.norm import RMSNorm
+from avatar_jax.nn.norm import RMSScale
 from avatar_jax.nn.once import once
 from avatar_jax.nn.route import frame_attend, self_attend
 
@@ -26,10 +26,9 @@ class SelfAttention(nn.Module):
     def __call__(self, x_BND: jax.Array, rope: tuple[jax.Array, jax.Array], padded: int = 0) -> jax.Array:
         """The last `padded` tokens are not looked at."""
         D = x_BND.shape[-1]
-        q_BND = RMSNorm(name="norm_q")(Linear(D, ("embed", "heads"), name="q")(x_BND))
-        k_BND = RMSNorm(name="norm_k")(Linear(D, ("embed", "heads"), name="k")(x_BND))
-        v_BND = Linear(D, ("embed", "heads"), name="v")(x_BND)
-        y_BND = self.attend(q_BND, k_BND, v_BND, self.heads, rope, padded)
+        q_BND, k_BND, v_BND = (Linear(D, ("embed", "heads"), name=name)(x_BND) for name in ("q", "k", "v"))
+        scales = RMSScale(name="norm_q")(q_BND), RMSScale(name="norm_k")(k_BND)
+        y_BND = self.attend(q_BND, k_BND, v_BND, self.heads, rope, padded, scales)
         return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(y_BND)
 
 

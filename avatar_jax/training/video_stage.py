@@ -20,6 +20,7 @@ from avatar_jax.diffusion.flow import noised
 from avatar_jax.diffusion.schedule import shifted, training_times
 from avatar_jax.mesh import parameter_shardings
 from avatar_jax.models.audio_projector import AudioProjectorConfig
+from avatar_jax.models.director_adapter import Queries
 from avatar_jax.models.video_model import (
     VideoConditions,
     VideoModelConfig,
@@ -72,7 +73,8 @@ class VideoConfig:
     lora_rank: int = 0
     lora_on: tuple[str, ...] = ("self", "text", "ffn")
     storyline: bool = True
-    """Adds the director's attention (`StorylineAttention`), which begins as nothing."""
+    """Adds the director's attention (`models.director_adapter`), which begins as nothing."""
+    storyline_queries: Queries = "shared"
     hear: bool = False
     """Gives audio attention to a family without it."""
     remat: Literal["none", "full", "dots", "weight_dots", "attention"] = "attention"
@@ -117,7 +119,13 @@ def video_model(config: VideoConfig, released: VideoModelConfig) -> VideoModelCo
     Raises:
         CannotTrain: it already has what is to be added.
     """
-    audio, dit = released.audio, replace(released.dit, storyline=config.storyline, remat=config.remat)
+    audio = released.audio
+    dit = replace(
+        released.dit,
+        storyline=config.storyline,
+        storyline_queries=config.storyline_queries,
+        remat=config.remat,
+    )
     if config.hear:
         if audio is not None:
             raise CannotTrain("--video.hear", "true", f"{config.family} hears already", "leave it out")

@@ -17,6 +17,7 @@ BRANCHES = {
     "sound and pictures": replace(SMALL, image_width=10, image_tokens=7),
     "sound in text": replace(SMALL, audio_in_text=True),
     "storyline": replace(SMALL, storyline=True),
+    "storyline in text": replace(SMALL, storyline=True, storyline_queries="shared"),
 }
 
 

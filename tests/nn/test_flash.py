@@ -11,12 +11,13 @@ from avatar_jax.nn import flash, flash_back, flash_few
 from avatar_jax.nn.blockwise import Method, Seen, attention, backward
 from avatar_jax.nn.flash import block_size
 from avatar_jax.nn.groups import grouped_by_kernel, joined, joined_by_kernel
-from avatar_jax.nn.rope import rope_tables, rotate
+from avatar_jax.nn.norm import Scale, scaled
+from avatar_jax.nn.rope import rope_tables, rotate_plainly
 from avatar_jax.nn.rope_kernel import rotate_rows
 from tests.nn.test_blockwise import HEADS, ids, plain, some
 
 many = partial(flash.forward, queries=512, keys=256, interpret=True)
-few = partial(flash_few.forward, block=256, interpret=True)
+few_keys = partial(flash_few.forward, interpret=True)
 back = partial(flash_back.backward, queries=256, keys=256, tile=128, interpret=True)
 
 
@@ -51,14 +52,14 @@ def test_keys_that_are_all_hidden_weigh_nothing() -> None:
 def test_few_keys_equal_plain_attention(queries: int, keys: int, dtype: jnp.dtype, atol: float) -> None:
     q, k, v = (x.astype(dtype) for x in some(queries, keys, 128))
     for seen in (Seen(keys), ids(queries, keys)):
-        for found, expected in zip(few(q, k, v, HEADS, seen), plain(q, k, v, seen), strict=True):
+        for found, expected in zip(few_keys(q, k, v, HEADS, seen), plain(q, k, v, seen), strict=True):
             np.testing.assert_allclose(np.asarray(found, np.float32), expected, atol=atol)
 
 
 SHARED = Method(partial(many, cores=2), partial(back, cores=2))
 
 
-@pytest.mark.parametrize("method", [Method(many, backward), Method(few, backward), Method(many, back), SHARED])
+@pytest.mark.parametrize("method", [Method(many, backward), Method(few_keys, backward), Method(many, back), SHARED])
 def test_gradients_equal_those_of_plain_attention(method: Method) -> None:
     q, k, v = some(300, 260, 128)
 
@@ -96,18 +97,19 @@ def test_blocks_are_shared_out_evenly(count: int, cores: int, expected: tuple[in
 def test_rotation_of_rows_equals_rotation_of_heads(groups: int, parts: int) -> None:
     x = jax.random.normal(jax.random.key(0), (2, 300, HEADS * 128))
     tables = rope_tables(jax.random.uniform(jax.random.key(1), (2, 300, 3), maxval=30.0), 128)
+    scale = Scale(*(jax.random.normal(jax.random.key(2), shape) for shape in ((2, 300, 1), (1, 1, HEADS * 128))))
 
     def plainly(x: jax.Array) -> jax.Array:
-        return rotate(x.reshape(2, 300, HEADS, 128), tables).reshape(x.shape)
+        return rotate_plainly(scaled(x, scale), tables, HEADS)
 
     def by_kernels(x: jax.Array) -> jax.Array:
-        rotated_BND = joined_by_kernel(rotate_rows(x, tables, HEADS, groups, parts, True), True)
+        rotated_BND = joined_by_kernel(rotate_rows(x, tables, scale, HEADS, groups, parts, True), True)
         return joined(grouped_by_kernel(rotated_BND, groups, parts, True))
 
-    np.testing.assert_allclose(rotate_rows(x, tables, HEADS, 1, 1, True)[0][0], plainly(x), atol=1e-6)
+    np.testing.assert_allclose(rotate_rows(x, tables, scale, HEADS, 1, 1, True)[0][0], plainly(x), atol=1e-6)
     np.testing.assert_allclose(by_kernels(x), plainly(x), atol=1e-6)
     ours, expected = (jax.grad(lambda x, f=f: (f(x) ** 3).sum())(x) for f in (by_kernels, plainly))
-    np.testing.assert_allclose(ours, expected, atol=1e-4)
+    np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count, largest, size", [(75_776, 5120, 4736), (32_768, 5120, 4096), (900, 5120, 1024)])

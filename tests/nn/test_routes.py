@@ -14,7 +14,17 @@ from avatar_jax.nn.attention import attend, attend_in_frames, merge_heads, split
 from avatar_jax.nn.blockwise import BLOCKWISE, Method, Seen
 from avatar_jax.nn.groups import grouped, joined
 from avatar_jax.nn.rope import rope_tables
-from avatar_jax.nn.route import ANYWHERE, TPU, TPU_OF_TWO_CORES, few_attend, frame_attend, kernels, padding, self_attend
+from avatar_jax.nn.route import (
+    ANYWHERE,
+    TPU,
+    TPU_OF_TWO_CORES,
+    Few,
+    frame_attend,
+    kernels,
+    padding,
+    read_attend,
+    self_attend,
+)
 
 many = Method(
     partial(flash.forward, queries=256, keys=256, interpret=True),
@@ -91,7 +101,7 @@ def test_every_mesh_gives_the_same(spec: str) -> None:
         grow = partial(jnp.pad, pad_width=((0, 0), (0, padded), (0, 0)))
         q, k, v, tables = grow(q), grow(k), grow(v), rope_tables(grow(positions), 12)
         each = self_attend(q, k, v, heads, tables, padded)
-        few = few_attend(q, words, said, heads, seen, tables)
+        few = read_attend(q, (Few(words, said, seen, tables=tables), Few(said, words)), heads, None, padded)
         sound = frame_attend(q, heard, sounded, heads, padded)
         return tuple(y[:, : T * P] for y in (each, few, sound))
 
@@ -125,7 +135,7 @@ def test_text_attention_exchanges_nothing() -> None:
     q, k, v = draws((1, 64, 32), (1, 6, 32), (1, 6, 32))
     with jax.set_mesh(make_mesh("seq=8")):
         q = jax.device_put(q, jax.NamedSharding(jax.sharding.get_mesh(), PartitionSpec(None, "seq")))
-        program = jax.jit(lambda q, k, v: few_attend(q, k, v, 4)).lower(q, k, v).compile().as_text()
+        program = jax.jit(lambda q, k, v: read_attend(q, (Few(k, v),), 4)).lower(q, k, v).compile().as_text()
     assert program is not None
     assert not any(word in program for word in ("all-gather", "all-to-all", "collective-permute", "all-reduce"))
 

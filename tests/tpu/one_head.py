@@ -26,7 +26,7 @@ def main(topology: str, cores: int, tokens: int = 4096) -> None:
         one = jax.sharding.SingleDeviceSharding(devices_of(slice_)[0])
         x = jax.ShapeDtypeStruct((1, tokens, 128), jnp.bfloat16, sharding=one)
         program = parse(jax.jit(both).lower(x, x, x).compile().as_text())
-        kernels = Kernels(program, Path(folder), slice_.chip.matmul_cycles)
+        kernels = Kernels(program, Path(folder), slice_.chip.matmul_cycles, slice_.chip.hbm_bytes)
         for computation in program.computations.values():
             for found in computation.instructions:
                 if found.name.startswith("flash_"):

@@ -159,11 +159,14 @@ def test_kernels_are_found_by_name_and_by_their_twins(tmp_path: Path) -> None:
     text = (DATA / "tanh_final_bundles.txt").read_text()
     (tmp_path / "123-my_tanh.1-71-final_bundles.txt").write_text(text)
     (tmp_path / "123-my_tanh.1-70-schedule-analysis_final_bundles.txt").write_text("none")
-    kernels = Kernels(TWO_LOOPS, tmp_path, 16)
+    kernels = Kernels(TWO_LOOPS, tmp_path, 16, 1e9)
     assert whole(TWO_LOOPS, kernels).kernels["my_tanh"] == 30 * schedule(text).cycles
+    slow = Kernels(TWO_LOOPS, tmp_path, 16, 1e-3)
+    call = next(one for c in TWO_LOOPS.computations.values() for one in c.instructions if one.name == "my_tanh.1")
+    assert slow(call) == 1e3 * slow.moved(call) > schedule(text).cycles
     renamed = parse((DATA / "two_loops.txt").read_text().replace("%my_tanh.1", "%my_tanh.2"))
     with pytest.raises(KernelError, match="no schedule of my_tanh"):
-        whole(renamed, Kernels(renamed, tmp_path, 16))
+        whole(renamed, Kernels(renamed, tmp_path, 16, 1e9))
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_training_steps_count_what_they_keep_and_what_they_learn() -> None:
     adapters, whole = (recipe_of(None, cfg, [], []) for cfg in (hearing, silent))
     step = train(hearing, shape, mesh, RELEASED, adapters)
     assert (step.steps, step.rows, step.tokens) == (1, 8, 32760)
-    model = model_of(hearing, Variant(storyline=True))
+    model = model_of(hearing, Variant(storyline="shared"))
     forward = flops_of(model, shape, 8, 8)
     # Weights of a fifth are trained: less than twice forward's products backwards, twice its attention.
     assert 2.5 * forward < step.flops < 3 * forward

@@ -59,7 +59,7 @@ def test_the_table_is_made_of_the_rows_that_are_there() -> None:
 def test_a_family_can_be_changed() -> None:
     config = configs.load(ROOT / "configs" / f"{HEARING.config}.py").sample
     model, deaf = model_of(config), model_of(config, Variant(deaf=True))
-    told = model_of(config, Variant(depth=2, storyline=True))
+    told = model_of(config, Variant(depth=2, storyline="own"))
     assert model.audio is not None and deaf.audio is None and deaf.dit.audio_width is None
     assert told.dit.depth == 2 and told.dit.storyline and deaf.dit.depth == model.dit.depth
     each = [

@@ -49,7 +49,7 @@ def test_what_the_recipes_train() -> None:
 
     layers = "dit/blocks/layers"
     paths = (f"{layers}/cross_attn/k/kernel", f"{layers}/self_attn/q/kernel", f"{layers}/audio_cross_attn/proj/bias")
-    more = (f"{layers}/storyline_attn/q/kernel", f"{layers}/ffn/up/lora_up", "audio_projector/proj1/kernel")
+    more = (f"{layers}/cross_attn/storyline_attn/k/kernel", f"{layers}/ffn/up/lora_up", "audio_projector/proj1/kernel")
     found = {name: [trained(name, path) for path in (*paths, *more)] for name in RECIPES}
     assert found["train_adapters"] == [False, False, True, True, False, True]
     assert found["train_full"] == [False, True, True, True, True, True]
@@ -86,7 +86,7 @@ def test_frozen_weights_are_read_from_the_files_and_in_no_checkpoint(
     assert {x.dtype for x in trained.values()} == {jnp.dtype(jnp.float32)}
     start = flatten_dict(begun(opened(TINY, weights[TALKS]))[0], sep="/")
     moved = [path for path, x in trained.items() if not np.array_equal(x, start[path])]
-    assert any("storyline_attn/o" in path for path in moved) and any("audio_projector" in path for path in moved)
+    assert any("storyline_attn/v" in path for path in moved) and any("audio_projector" in path for path in moved)
     longer = replace(TINY, optimiser=replace(TINY.optimiser, steps=5))
     assert int(trained_steps(opened(longer, weights[TALKS]), tmp_path / "run").step) == 5
 
