@@ -9,6 +9,7 @@ goes on where it was. --show writes the page from the rows that are there. A row
 import argparse
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,18 +189,21 @@ def made(line: list[str], rows: dict[str, dict[str, Any]], again: bool) -> dict[
     key = " ".join(line)
     if key not in rows or rows[key].get("error") or again:
         row = {"command": key, "date": date.today().isoformat(), **compiled(line)}
-        with alone(ROWS):
+        with alone(ROWS.parent):
             rows |= read_rows() | {key: row}
             write_rows(rows)
     return rows[key]
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """While no other process is between reading this file and writing it."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
+def alone(folder: Path) -> Iterator[None]:
+    """While no other process is between reading a file of this folder and writing it."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 if __name__ == "__main__":
