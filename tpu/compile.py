@@ -13,7 +13,6 @@ does not fit the chips; 2 for bad input.
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,21 +96,20 @@ def run(arguments: list[str] | None) -> dict[str, Any]:
         value = getattr(args, name)
         if value is not None and value <= 0:
             raise BadInput(f"--{name}", value, "it is above zero", f"--{name} 1")
-    with tempfile.TemporaryDirectory(prefix="tpu-schedules-") as dump:
-        environment(slice_, Path(dump))
-        # Only now: JAX reads the environment when it is imported.
-        from tpu.request import answer, public_config
-        from tpu.training import recipe_of
+    environment(slice_)
+    # Only now: JAX reads the environment when it is imported.
+    from tpu.request import answer, public_config
+    from tpu.training import recipe_of
 
-        options = list(p._option_string_actions)
-        of_recipe = [argument for argument in rest if argument.startswith(("--video.", "--loop."))]
-        config = public_config(args.config, [argument for argument in rest if argument not in of_recipe], options)
-        trains = args.what == "train"
-        if not trains and (args.recipe or of_recipe):
-            given = args.recipe or of_recipe[0]
-            raise BadInput("a training recipe", given, "it is for training steps", "--what train, or leave it out")
-        recipe = recipe_of(args.recipe, config, of_recipe, options) if trains else None
-        return answer(args, config, slice_, Path(dump), recipe)
+    options = list(p._option_string_actions)
+    of_recipe = [argument for argument in rest if argument.startswith(("--video.", "--loop."))]
+    config = public_config(args.config, [argument for argument in rest if argument not in of_recipe], options)
+    trains = args.what == "train"
+    if not trains and (args.recipe or of_recipe):
+        given = args.recipe or of_recipe[0]
+        raise BadInput("a training recipe", given, "it is for training steps", "--what train, or leave it out")
+    recipe = recipe_of(args.recipe, config, of_recipe, options) if trains else None
+    return answer(args, config, slice_, recipe)
 
 
 if __name__ == "__main__":

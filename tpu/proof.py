@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from tpu.alone import schedules
 from tpu.cycles import CLASSES, Loop, Reader, Tally
 from tpu.hlo import parse
-from tpu.kernels import Kernels, emptied
+from tpu.kernels import Kernels
 from tpu.programs import Prepared
 from tpu.topology import GIB, Slice
 
@@ -44,13 +46,12 @@ class Proof:
         return self.step.seconds(slice_.chip.clock_hz)
 
 
-def prove(prepared: Prepared, mesh: Mesh, slice_: Slice, dump: Path, keep: Path | None = None) -> Proof:
+def prove(prepared: Prepared, mesh: Mesh, slice_: Slice, keep: Path | None = None) -> Proof:
     """Compile and measure; `keep` gets what was read.
 
     Raises:
         KernelError: the schedule of a kernel is missing or cannot be followed.
     """
-    emptied(dump)
     began, busy = time.perf_counter(), time.process_time()
     try:
         with jax.set_mesh(mesh):
@@ -64,11 +65,13 @@ def prove(prepared: Prepared, mesh: Mesh, slice_: Slice, dump: Path, keep: Path 
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     peak = (held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes) / GIB
     host = memory.host_argument_size_in_bytes / GIB
-    if keep is not None:
-        shutil.copytree(dump, keep, dirs_exist_ok=True)
-        (keep / "program.txt").write_text(compiled.as_text())
-    program = parse(compiled.as_text())
-    kernels = Kernels(program, dump, slice_.chip.matmul_cycles, slice_.chip.hbm_bytes)
+    text = compiled.as_text()
+    program = parse(text)
+    with tempfile.TemporaryDirectory(prefix="tpu-kernels-") as folder:
+        kernels = Kernels(program, schedules(program, slice_, Path(folder)), slice_.chip)
+        if keep is not None:
+            shutil.copytree(folder, keep, dirs_exist_ok=True)
+            (keep / "program.txt").write_text(text)
     where = [tuple(device.coords) for device in mesh.devices.flat]
     whole = Reader(program, slice_, where, kernels).whole()
     step, layer, once = divided(whole, prepared.steps, prepared.layers)

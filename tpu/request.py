@@ -125,7 +125,7 @@ def prepared(
 
 
 def answer(
-    args: argparse.Namespace, config: PublicConfig, slice_: Slice, dump: Path, recipe: VideoConfig | None = None
+    args: argparse.Namespace, config: PublicConfig, slice_: Slice, recipe: VideoConfig | None = None
 ) -> dict[str, Any]:
     """The record of one mesh, or of the best of several; `recipe`: what is trained, where a training step is asked."""
     variant = variant_of(args, config)
@@ -141,12 +141,12 @@ def answer(
         mesh = make_mesh(spec, devices)
         program = prepared(args.what, config, shapes[spec], mesh, variant, recipe)
         print(f"compiling {args.what} for {slice_.name}, mesh {spec or 'one chip'} ...", file=sys.stderr)
-        proof = prove(program, mesh, slice_, dump, args.keep)
+        proof = prove(program, mesh, slice_, args.keep)
         rows.append(record(args, config, shapes[spec], meshes[spec], slice_, program, proof))
     best = min(rows, key=rank)
     if args.what == "denoise" and best["fits"]:
         mesh = make_mesh(mesh_text(best["mesh"]), devices)
-        seconds = None if args.no_decoder else decoder_seconds(config, shapes_for(best, shape), mesh, slice_, dump)
+        seconds = None if args.no_decoder else decoder_seconds(config, shapes_for(best, shape), mesh, slice_)
         best |= minute(args, config, best, slice_, seconds)
     return best | ({"sweep": rows_told(rows)} if args.sweep else {})
 
@@ -196,10 +196,10 @@ def shapes_for(row: dict[str, Any], shape: Shape) -> Shape:
     return replace(shape, windows=row["windows"])
 
 
-def decoder_seconds(config: PublicConfig, shape: Shape, mesh: Mesh, slice_: Slice, dump: Path) -> float | None:
+def decoder_seconds(config: PublicConfig, shape: Shape, mesh: Mesh, slice_: Slice) -> float | None:
     """Of one call's windows; None if the decoder does not fit beside nothing else."""
     print("compiling the decoder ...", file=sys.stderr)
-    proof = prove(decode(config, shape, mesh), mesh, slice_, dump)
+    proof = prove(decode(config, shape, mesh), mesh, slice_)
     return proof.step_s(slice_) if proof.fits else None
 
 

@@ -105,17 +105,16 @@ def parse_topology(name: str) -> Slice:
     return Slice(CHIPS[chip], tuple(int(side) for side in shape.split("x")))
 
 
-def environment(chips: Slice, dump: Path) -> None:
-    """Set what JAX and libtpu read when they start: no TPU is looked for, and the kernels' schedules go to `dump`.
+def environment(chips: Slice, dump: Path | None = None) -> None:
+    """Set what JAX and libtpu read when they start: no TPU is looked for, and schedules go to `dump` where it is given.
 
     Call before anything imports JAX. What LIBTPU_INIT_ARGS held before is kept.
     """
-    flags = [
-        f"--xla_jf_dump_to={dump}",
-        "--xla_jf_dump_llo_text=true",
+    flags = []
+    if dump is not None:
         # Of the seventy stages of every operation only the last is read; all of them are gigabytes for a large model.
-        "--xla_jf_dump_llo_pass_label_regex=final_bundles",
-    ]
+        flags += [f"--xla_jf_dump_to={dump}", "--xla_jf_dump_llo_text=true"]
+        flags += ["--xla_jf_dump_llo_pass_label_regex=final_bundles"]
     if chips.chip.scoped_vmem_kib:
         flags.append(f"--xla_tpu_scoped_vmem_limit_kib={chips.chip.scoped_vmem_kib}")
     if chips.chip.exchanges_early:

@@ -10,12 +10,13 @@ from tpu.topology import devices_of, environment, parse_topology
 def main(topology: str, cores: int, tokens: int = 4096) -> None:
     with tempfile.TemporaryDirectory() as folder:
         slice_ = parse_topology(topology)
-        environment(slice_, Path(folder))
+        environment(slice_)
         import jax
         import jax.numpy as jnp
 
         from avatar_jax.nn import flash, flash_back
         from avatar_jax.nn.blockwise import Seen
+        from tpu.alone import kernels_of, schedules
         from tpu.hlo import parse
         from tpu.kernels import Kernels
 
@@ -26,11 +27,9 @@ def main(topology: str, cores: int, tokens: int = 4096) -> None:
         one = jax.sharding.SingleDeviceSharding(devices_of(slice_)[0])
         x = jax.ShapeDtypeStruct((1, tokens, 128), jnp.bfloat16, sharding=one)
         program = parse(jax.jit(both).lower(x, x, x).compile().as_text())
-        kernels = Kernels(program, Path(folder), slice_.chip.matmul_cycles, slice_.chip.hbm_bytes)
-        for computation in program.computations.values():
-            for found in computation.instructions:
-                if found.name.startswith("flash_"):
-                    print(found.name.split(".")[0], kernels(found))
+        kernels = Kernels(program, schedules(program, slice_, Path(folder)), slice_.chip)
+        for found in kernels_of(program):
+            print(found.name.split(".")[0], kernels(found))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """A program's cost: classes, loops times trips, kernels, and collectives behind compute."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tpu.alone import call_of, kernels_of
 from tpu.bundles import KernelError, schedule
 from tpu.cycles import Reader, Tally, class_of
 from tpu.hlo import Instruction, Program, parse
@@ -155,18 +157,17 @@ def test_classes() -> None:
         assert class_of(program, found) == found.name
 
 
-def test_kernels_are_found_by_name_and_by_their_twins(tmp_path: Path) -> None:
+def test_a_kernel_costs_its_schedule_or_what_its_bytes_need() -> None:
     text = (DATA / "tanh_final_bundles.txt").read_text()
-    (tmp_path / "123-my_tanh.1-71-final_bundles.txt").write_text(text)
-    (tmp_path / "123-my_tanh.1-70-schedule-analysis_final_bundles.txt").write_text("none")
-    kernels = Kernels(TWO_LOOPS, tmp_path, 16, 1e9)
-    assert whole(TWO_LOOPS, kernels).kernels["my_tanh"] == 30 * schedule(text).cycles
-    slow = Kernels(TWO_LOOPS, tmp_path, 16, 1e-3)
-    call = next(one for c in TWO_LOOPS.computations.values() for one in c.instructions if one.name == "my_tanh.1")
-    assert slow(call) == 1e3 * slow.moved(call) > schedule(text).cycles
-    renamed = parse((DATA / "two_loops.txt").read_text().replace("%my_tanh.1", "%my_tanh.2"))
+    (found,) = kernels_of(TWO_LOOPS)
+    call = call_of(found)
+    quick = replace(V6E.chip, hbm_bytes_s=1e15)
+    assert call is not None and call.gives.startswith("bf16[1024,1024]") and call.reads.startswith("bf16[1024,1024]")
+    assert whole(TWO_LOOPS, Kernels(TWO_LOOPS, {call: text}, quick)).kernels["my_tanh"] == 30 * schedule(text).cycles
+    # A megabyte of numbers read and written, 937 bytes a cycle.
+    assert Kernels(TWO_LOOPS, {call: text}, V6E.chip)(found) == round(4 * 2**20 * 1.75 / 1640) > schedule(text).cycles
     with pytest.raises(KernelError, match="no schedule of my_tanh"):
-        whole(renamed, Kernels(renamed, tmp_path, 16, 1e9))
+        whole(TWO_LOOPS, Kernels(TWO_LOOPS, {}, V6E.chip))
 
 
 @pytest.mark.parametrize(

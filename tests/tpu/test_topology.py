@@ -41,4 +41,7 @@ def test_environment_keeps_the_users_flags(monkeypatch: pytest.MonkeyPatch, tmp_
     flags = kept["LIBTPU_INIT_ARGS"].split()
     assert flags[-1] == "--mine=1" and f"--xla_jf_dump_to={tmp_path}" in flags
     assert "--xla_tpu_scoped_vmem_limit_kib=65536" in flags and "--xla_tpu_force_async_all_to_all=true" in flags
+    kept["LIBTPU_INIT_ARGS"] = ""
+    environment(parse_topology("v5p:2x2x2"))
+    assert "dump" not in kept["LIBTPU_INIT_ARGS"] and "--xla_tpu_scoped_vmem" in kept["LIBTPU_INIT_ARGS"]
     assert kept["JAX_PLATFORMS"] == "cpu" and kept["TPU_SKIP_MDS_QUERY"] == "1"
