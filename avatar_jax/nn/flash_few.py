@@ -88,7 +88,7 @@ def read(
         rows = pl.BlockSpec((None, None, 1, bq), lambda b, i, h: (b, h, 0, i))
         out.append((jax.ShapeDtypeStruct((B, heads, 1, N), jnp.float32), rows))
     y_BND, *rest = pl.pallas_call(
-        partial(_kernel, sets=tuple(_shape(keys) for keys in sets), scaled=scale is not None, log_sum=log_sum),
+        partial(_kernel, sets=tuple(_shape(keys) for keys in sets), count=N, scaled=scale is not None, log_sum=log_sum),
         grid=(B, pl.cdiv(N, bq), heads),
         in_specs=[spec for _, spec in inputs],
         out_specs=[spec for _, spec in out],
@@ -164,8 +164,8 @@ class _Refs(NamedTuple):
     sin: jax.Ref | None
 
 
-def _kernel(q_ref: jax.Ref, *refs: jax.Ref, sets: tuple[_Shape, ...], scaled: bool, log_sum: bool) -> None:
-    """A block of one head's queries against all of its keys."""
+def _kernel(q_ref: jax.Ref, *refs: jax.Ref, sets: tuple[_Shape, ...], count: int, scaled: bool, log_sum: bool) -> None:
+    """A block of one head's queries, of `count` in all, against all of its keys."""
     rest = iter(refs)
 
     def some(number: int, there: bool = True) -> Iterator[Any]:
@@ -181,7 +181,7 @@ def _kernel(q_ref: jax.Ref, *refs: jax.Ref, sets: tuple[_Shape, ...], scaled: bo
     values, weights = tuple(some(len(sets))), [tuple(some(2)) for _ in sets]
     factors, (ends,) = tuple(some(2)), some(1)
     (queries, K), dtype = q_ref.shape, q_ref.dtype
-    tiles = queries // TILE
+    tiles, first = queries // TILE, pl.program_id(1) * queries
 
     def at(t: jax.Array | int) -> Rows:
         return pl.ds(t * TILE if isinstance(t, int) else pl.multiple_of(t * TILE, TILE), TILE)
@@ -222,13 +222,16 @@ def _kernel(q_ref: jax.Ref, *refs: jax.Ref, sets: tuple[_Shape, ...], scaled: bo
                 added += p.reshape(-1, 8, TILE).sum(0)
                 weights[n][slot][rows, :] = p.astype(dtype)
             total = added.sum(0, keepdims=True)
+            if lse_ref is not None:
+                lse_ref[:, at(t)] = (top + jnp.log2(total)) / LOG2E
             factor = 1 / total
             factors[slot][n : n + 1, :] = factor if one.share is None else factor * one.share[:, at(t)]
             if not exactly:
+                if count % queries:
+                    number = jax.lax.broadcasted_iota(jnp.int32, total.shape, 1) + first + t * TILE
+                    total = jnp.where(number < count, total, 1.0)
                 ends[0:1, :] = jnp.minimum(ends[0:1, :], total)
                 ends[1:2, :] = jnp.maximum(ends[1:2, :], total)
-            if lse_ref is not None:
-                lse_ref[:, at(t)] = (top + jnp.log2(total)) / LOG2E
 
     def value(t: jax.Array | int, slot: int) -> None:
         y = jnp.zeros((K, TILE), jnp.float32)
