@@ -36,6 +36,7 @@ def other(config: str, topology: str, *more: str) -> str:
 TRAINING = (
     Line("14B, all but text attention, 720p, 81 frames | v5p:4x4x4", other("wan_flf2v_14b", "v5p:4x4x4", "train")),
     Line("19B, hearing and director, 480p, 81 frames | v5p:2x2x4", other("skyreels_a2v_19b", "v5p:2x2x4", "train")),
+    Line("19B, hearing and director, 480p, 81 frames | v6e:4x4", other("skyreels_a2v_19b", "v6e:4x4", "train")),
     Line(
         "19B, hearing and director, 480p, 81 frames | v6e:4x4",
         other("skyreels_a2v_19b", "v6e:4x4", "train", "--mesh", "data=1,fsdp=2,seq=8"),
