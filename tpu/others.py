@@ -47,6 +47,7 @@ WAYS = {
     "with sound": (),
     "and two shots": ("--shots", "2"),
     "and storyline attention": ("--storyline", "--shots", "2"),
+    "or with queries of its own": ("--storyline", "own", "--shots", "2"),
 }
 """What sound and director add, one after the other, and its arguments. Public weights run with the first three."""
 LARGE = ("--height", "720", "--width", "1280")
@@ -120,7 +121,7 @@ def added(rows: Rows) -> list[str]:
     """What sound and director add to a step of the family that hears."""
     text = [
         f"| {HEARING.name.split(',')[0]} on v6e:2x4, s per step | {' | '.join(WAYS)} | the limit for all |",
-        "|---|---|---|---|---|---|",
+        "|---" * (len(WAYS) + 2) + "|",
     ]
     for size, (_, most) in SIZES.items():
         found = [known(rows, hearing(size, *way)) for way in WAYS.values()]
