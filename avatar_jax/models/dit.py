@@ -95,7 +95,7 @@ class Block(nn.Module):
         h_BND = modulate(x_BND, part[0], part[1]).astype(cfg.dtype)
         x_BND = residual(x_BND, SelfAttention(cfg.heads, small, name="self_attn")(h_BND, context.rope, padded), part[2])
 
-        h_BND = LayerNorm(name="norm3")(x_BND).astype(cfg.dtype)
+        h_BND = LayerNorm(at_once=True, name="norm3")(x_BND).astype(cfg.dtype)
         inside = cfg.storyline and cfg.storyline_queries == "shared"
         text = TextAttention(cfg.heads, small, inside, name="cross_attn")
         shots = (context.text_BSLD, context.shares_BTS)
@@ -107,7 +107,7 @@ class Block(nn.Module):
             x_BND = residual(x_BND, story(x_BND.astype(cfg.dtype), *shots, context.times_BT, padded))
 
         if context.audio_BTUM is not None and not cfg.audio_in_text:
-            h_BND = LayerNorm(name="norm_x")(x_BND).astype(cfg.dtype)
+            h_BND = LayerNorm(at_once=True, name="norm_x")(x_BND).astype(cfg.dtype)
             audio = FrameAttention(cfg.heads, small, name="audio_cross_attn")
             x_BND = residual(x_BND, audio(h_BND, context.audio_BTUM, padded), context.audio_gain)
 

@@ -12,9 +12,16 @@ ONES, ZEROS = nn.initializers.ones_init(), nn.initializers.zeros_init()
 
 
 def layer_norm(x: jax.Array, eps: float = 1e-6) -> jax.Array:
-    """Zero mean and unit variance over the last axis, without parameters, in float32.
+    """Zero mean and unit variance over the last axis, without parameters, in float32."""
+    x = x.astype(jnp.float32)
+    x = x - x.mean(-1, keepdims=True)
+    return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + eps)
 
-    Mean and mean square come out of one pass over x, which can be that of the product before.
+
+def layer_norm_at_once(x: jax.Array, eps: float = 1e-6) -> jax.Array:
+    """`layer_norm` whose mean and mean square come out of one pass over x, which can be that of the product before.
+
+    For residual sums, whose mean is small beside their spread: where it is not, digits are lost.
     """
     x = x.astype(jnp.float32)
     mean, square = x.mean(-1, keepdims=True), (x * x).mean(-1, keepdims=True)
@@ -31,12 +38,15 @@ class LayerNorm(nn.Module):
     """Layer norm with scale and bias; the result has the dtype of x."""
 
     eps: float = 1e-6
+    at_once: bool = False
+    """By `layer_norm_at_once`."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param("scale", partitioned(ONES, "small"), (x.shape[-1],))
         bias = self.param("bias", partitioned(ZEROS, "small"), (x.shape[-1],))
-        return (layer_norm(x, self.eps) * scale + bias).astype(x.dtype)
+        normed = (layer_norm_at_once if self.at_once else layer_norm)(x, self.eps)
+        return (normed * scale + bias).astype(x.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -78,4 +88,4 @@ class RMSScale(nn.Module):
 
 def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array, eps: float = 1e-6) -> jax.Array:
     """Adaptive layer norm: norm(x) * (1 + scale) + shift, computed in float32, in the dtype of x."""
-    return (layer_norm(x, eps) * (1 + scale) + shift).astype(x.dtype)
+    return (layer_norm_at_once(x, eps) * (1 + scale) + shift).astype(x.dtype)
