@@ -55,7 +55,7 @@ def schedules(program: Program, slice_: Slice, folder: Path) -> Mapping[Call, st
     Raises:
         KernelError: a kernel cannot be compiled alone.
     """
-    calls = list(dict.fromkeys(call for found in kernels_of(program) if (call := call_of(found)) is not None))
+    calls = list(dict.fromkeys(filter(None, map(call_of, kernels_of(program)))))
     if not calls:
         return {}
     (folder / "calls.json").write_text(json.dumps(calls))

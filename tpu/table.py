@@ -3,7 +3,8 @@
     python -m tpu.table [--configs wan_t2v_1_3b,...] [--topologies v6e:2x4,...] [--decoder] [--again] [--show]
 
 What is compiled already stands in docs/tpu_rows.jsonl and is not compiled again without --again: an interrupted run
-goes on where it was. --show writes the page from the rows that are there. A row takes minutes on two cores.
+goes on where it was, and two may share the work by topologies. --show writes the page from the rows that are there. A
+row takes minutes on two cores.
 """
 
 import argparse

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from avatar_jax.nn.linear import LECUN, ZEROS, Init, Linear
 from avatar_jax.nn.norm import LayerNorm, RMSNorm, RMSScale
 from avatar_jax.nn.once import once
+from avatar_jax.nn.patch import spread
 from avatar_jax.nn.rope import rotate, time_tables
 from avatar_jax.nn.route import Few, read_attend
 
@@ -57,7 +58,7 @@ class TextAttention(nn.Module):
             return k, Linear(D, ("embed", "heads"), name=f"v{suffix}")(tokens)
 
         k_BSLD, v_BSLD = once(self, "text", lambda: keys_and_values(text_BSLD, ""))
-        shares_BNS = per_token(shares_BTS, N, padded)
+        shares_BNS = spread(shares_BTS, N, padded)
         sets = [Few(k_BSLD[:, s], v_BSLD[:, s], share_BN=None if S == 1 else shares_BNS[:, :, s]) for s in range(S)]
         if image_BID is not None:
             sets.append(Few(*once(self, "image", lambda: keys_and_values(image_BID, "_img"))))
@@ -69,12 +70,6 @@ class TextAttention(nn.Module):
             sets.append(Few(*heard, share_BN=jnp.broadcast_to(jnp.asarray(audio_gain, jnp.float32), (B, N))))
         y_BND = read_attend(q_BND, tuple(sets), heads, scale, padded)
         return Linear(D, ("heads", "embed"), kernel_init=self.out_init, name="o")(y_BND)
-
-
-def per_token(value_BTX: jax.Array, tokens: int, padded: int) -> jax.Array:
-    """[B, T, X] of frames -> [B, tokens, X]; the last `padded` get zeros."""
-    patches = (tokens - padded) // value_BTX.shape[1]
-    return jnp.pad(jnp.repeat(value_BTX, patches, axis=1), ((0, 0), (0, padded), (0, 0)))
 
 
 class StorylineKeys(nn.Module):
@@ -136,5 +131,5 @@ def storyline(
 
     k_BMD, v_BMD = once(module, "text", keys_and_values)
     seen_BM = jnp.repeat(total_BS > 0, L, axis=1) if S > 1 else None
-    times_BN = per_token(times_BT[..., None], tokens, padded)[..., 0]
+    times_BN = spread(times_BT[..., None], tokens, padded)[..., 0]
     return Few(k_BMD, v_BMD, seen_BM, tables=time_tables(times_BN, K))

@@ -21,6 +21,7 @@ from avatar_jax.mesh import constrain, partitioned
 from avatar_jax.models.director_adapter import Queries, StorylineAttention, TextAttention
 from avatar_jax.nn.linear import FeedForward, Linear, tanh_gelu
 from avatar_jax.nn.norm import LayerNorm, modulate
+from avatar_jax.nn.patch import spread
 from avatar_jax.nn.rope import rope_tables
 from avatar_jax.nn.route import padding
 from avatar_jax.nn.stack import Stack
@@ -218,10 +219,7 @@ def per_token(value_BTD: jax.Array, tokens: int, padded: int = 0) -> jax.Array:
     """One value per window stays [B, 1, D]; one per frame is repeated for its patches; one per token is [B, N, D].
 
     The last `padded` tokens get zeros."""
-    frames = value_BTD.shape[1]
-    if frames == 1:
-        return value_BTD
-    return jnp.pad(jnp.repeat(value_BTD, (tokens - padded) // frames, axis=1), ((0, 0), (0, padded), (0, 0)))
+    return value_BTD if value_BTD.shape[1] == 1 else spread(value_BTD, tokens, padded)
 
 
 def gates_open(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:

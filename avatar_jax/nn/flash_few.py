@@ -5,8 +5,8 @@ queries in one call: the prompts of several shots, a picture beside a prompt. La
 [B, N, A * K], scores with keys in rows. A query sees the keys that carry its own id.
 
 Scores are taken to the power of two as they are: float32 and bfloat16 hold 2^-126 to 2^127, and scores of normalised
-queries and keys lie far within. Where the sum of any query of a block leaves 2^-100 to 2^100, that block is made again
-with the largest score taken off first, so no input overflows.
+queries and keys lie far within (those of MultiTalk's sound are not normalised). Where the sum of any query of a block
+leaves 2^-100 to 2^100, that block is made again with the largest score taken off first, so no input overflows.
 """
 
 from collections.abc import Iterator

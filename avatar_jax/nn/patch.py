@@ -32,3 +32,9 @@ def grid_positions(times_BT: Float[Array, "B T"], rows: int, columns: int, extra
     time_BTP1 = jnp.broadcast_to(times_BT[:, :, None, None], (B, T, P, 1))
     place_BTP2 = jnp.broadcast_to(place_P2.astype(jnp.float32), (B, T, P, 2))
     return jnp.concatenate([time_BTP1.astype(jnp.float32), place_BTP2], axis=-1).reshape(B, T * P, 3)
+
+
+def spread(value_BTX: jax.Array, tokens: int, padded: int = 0) -> jax.Array:
+    """What each frame has, for all of its patches: [B, T, X] -> [B, tokens, X]; the last `padded` tokens get zeros."""
+    patches = (tokens - padded) // value_BTX.shape[1]
+    return jnp.pad(jnp.repeat(value_BTX, patches, axis=1), ((0, 0), (0, padded), (0, 0)))

@@ -152,13 +152,17 @@ def read_attend(
     N, D = q_BND.shape[1:]
     with_ = kernels(N, D // heads)
     split_frames = any(one.k.ndim == 4 for one in sets) and (token_ways() > 1 or padded > 0)
-    large = [one for one in sets if one.k.ndim == 3 and (one.k.shape[1] > flash_few.MOST or with_ is ANYWHERE)]
-    large = sets if with_ is ANYWHERE and not split_frames else large
-    if large:
-        read = [_read_plainly(scaled(q_BND, scale), one, heads) for one in large]
-        rest = tuple(one for one in sets if all(one is not other for other in large))
+
+    def plainly(one: Few) -> bool:
+        if one.k.ndim == 4:
+            return with_ is ANYWHERE and not split_frames
+        return with_ is ANYWHERE or one.k.shape[1] > flash_few.MOST
+
+    if any(plainly(one) for one in sets):
+        scaled_BND, rest = scaled(q_BND, scale), tuple(one for one in sets if not plainly(one))
+        read = [_read_plainly(scaled_BND, one, heads) for one in sets if plainly(one)]
         read += [read_attend(q_BND, rest, heads, scale, padded)] if rest else []
-        return read[0] if len(read) == 1 else jnp.asarray(sum(read), q_BND.dtype)
+        return jnp.asarray(read[0] if len(read) == 1 else sum(read), q_BND.dtype)
 
     def local(q: jax.Array, keys: Any, each: Any, scale: Scale | None, heads: int, split: str | None) -> jax.Array:
         first = 0 if split is None else jax.lax.axis_index(split) * q.shape[1]

@@ -75,6 +75,7 @@ class VideoConfig:
     storyline: bool = True
     """Adds the director's attention (`models.director_adapter`), which begins as nothing."""
     storyline_queries: Queries = "shared"
+    """Whose queries it reads with."""
     hear: bool = False
     """Gives audio attention to a family without it."""
     remat: Literal["none", "full", "dots", "weight_dots", "attention"] = "attention"

@@ -41,6 +41,12 @@ def test_matrix_units_are_given_what_the_loop_gives_them() -> None:
     assert schedule(skipped).matmuls == 0 and schedule(TANH).matmuls == 0
 
 
+def test_a_second_name_for_a_counter_is_the_same_number() -> None:
+    plain = counting("4", "%p1_p0 = scmp.ge.s32.totalorder %s3_s0, 0")
+    named = plain.replace("0x5   : > {", "0x5   : > { %s6_s0 = int_to_ptr.vmem [resolvable:$true] %s3_s0 ")
+    assert named != plain and schedule(named) == schedule(plain)
+
+
 def test_a_real_schedule_runs_its_pipeline() -> None:
     found = schedule(TANH)
     # 10 rounds for 8 blocks: the first only reads, the last only writes. Each block's work is 140 bundles or more.

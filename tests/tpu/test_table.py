@@ -56,6 +56,22 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert shown.count("1.3B") == 2 and missing.count("1.3B") == 4
 
 
+def test_rows_that_another_process_wrote_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tpu.table, "ROWS", tmp_path / "rows.jsonl")
+    kept: dict[str, dict] = {}
+    monkeypatch.setattr(tpu.table, "read_rows", lambda: dict(kept))
+    monkeypatch.setattr(tpu.table, "write_rows", lambda found: kept.clear() or kept.update(found))
+
+    def compiled(line: list[str]) -> dict:
+        kept["another's"] = {"command": "another's"}
+        return ROW
+
+    monkeypatch.setattr(tpu.table, "compiled", compiled)
+    rows: dict[str, dict] = {}
+    tpu.table.made(["mine"], rows, again=False)
+    assert set(rows) == set(kept) == {"mine", "another's"}
+
+
 def test_what_does_not_fit_is_compiled_with_denser_weights() -> None:
     case, large = CASES[4], ROW | {"fits": False}
     assert denser(case, "v5e:4x4", ROW) is None and denser(case, "v5e:4x4", {"error": "x"}) is None
